@@ -1,0 +1,92 @@
+/**
+ * Keys and node tokens.
+ *
+ * A node's rendered config never holds the shared key, only a token derived from it for that node:
+ * `base64url(HMAC-SHA-256(key, "mtx-manager node " + id))`. A stolen node file gives that node's rights and no more.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { NodeId } from "./NodeId.js"
+import { Principal } from "./Principal.js"
+
+export interface CredentialsShape {
+  /** The token that stands in this node's config. Derived once per node, then remembered. */
+  readonly nodeToken: (node: NodeId) => Effect.Effect<Redacted.Redacted>
+  /**
+   * Who presents this secret: the admin key, the shared key, or the token of `node` (the node the request says it is).
+   * None when it is neither. Compared in constant time.
+   */
+  readonly verify: (secret: string, node: NodeId | undefined) => Effect.Effect<Option.Option<Principal>>
+}
+
+export class Credentials extends Context.Tag("mtx-manager/Credentials")<Credentials, CredentialsShape>() {}
+
+export interface CredentialsOptions {
+  /** The shared key. Does everything when it is the only one. */
+  readonly key: Redacted.Redacted
+  /** Splits administration off the shared key. */
+  readonly adminKey?: Redacted.Redacted | undefined
+}
+
+/** How many derived tokens are remembered. Beyond it the oldest are derived again: a bound against invented node ids. */
+const REMEMBERED = 20_000
+
+/** Time depends on the length of `b` only, never on where the two differ. */
+const equal = (a: string, b: string): boolean => {
+  let difference = a.length ^ b.length
+  for (let i = 0; i < b.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i)
+  return difference === 0
+}
+
+export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShape> =>
+  Effect.gen(function* () {
+    const encoder = new TextEncoder()
+    const key = Redacted.value(options.key)
+    const adminKey = options.adminKey === undefined ? key : Redacted.value(options.adminKey)
+    // A key of our own making always fits; importing and signing with HMAC can't fail for any key that is not empty.
+    const signer = yield* Effect.promise(() =>
+      crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
+    )
+    const tokens = new Map<NodeId, Redacted.Redacted>()
+
+    const derive = Effect.fnUntraced(function* (node: NodeId) {
+      const digest = yield* Effect.promise(() =>
+        crypto.subtle.sign("HMAC", signer, encoder.encode(`mtx-manager node ${node}`))
+      )
+      const token = Redacted.make(Encoding.encodeBase64Url(new Uint8Array(digest)))
+      if (tokens.size >= REMEMBERED) {
+        for (const oldest of tokens.keys()) {
+          tokens.delete(oldest)
+          break
+        }
+      }
+      tokens.set(node, token)
+      return token
+    })
+
+    const nodeToken = (node: NodeId): Effect.Effect<Redacted.Redacted> => {
+      const known = tokens.get(node)
+      return known === undefined ? derive(node) : Effect.succeed(known)
+    }
+
+    const admin = Option.some(Principal.Admin())
+    const fleet = Option.some(Principal.Fleet())
+
+    return {
+      nodeToken,
+      verify: (secret, node) => {
+        if (equal(secret, adminKey)) return Effect.succeed(admin)
+        if (equal(secret, key)) return Effect.succeed(fleet)
+        if (node === undefined) return Effect.succeedNone
+        return Effect.map(nodeToken(node), (token) =>
+          equal(secret, Redacted.value(token)) ? Option.some(Principal.Node({ node })) : Option.none()
+        )
+      }
+    }
+  })
+
+export const layer = (options: CredentialsOptions): Layer.Layer<Credentials> => Layer.effect(Credentials, make(options))
