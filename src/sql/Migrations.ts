@@ -1,0 +1,63 @@
+/**
+ * The schema of the manager's database, as numbered steps. A step that was released is never edited: add the next one.
+ *
+ * They are imported statically, so that they survive bundling, and hold only SQL that every dialect we mean to support
+ * understands, or branch by `sql.onDialectOrElse`.
+ */
+import * as Migrator from "@effect/sql/Migrator"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { hookLog } from "./migrations/0001_hook_log.js"
+
+/** Name of the table that says which steps were run. */
+export const migrationsTable = "mtx_manager_migrations"
+
+/** Every step by `NUMBER_name`, in order. */
+export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>> = {
+  "0001_hook_log": hookLog
+}
+
+const newest = Math.max(...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
+
+/**
+ * Brings the database up to this version, in one transaction. Returns the steps that were run now.
+ *
+ * Fails when a step fails (nothing of this run is kept then), and when the database was made by a newer version: its tables
+ * may not mean what this version believes.
+ */
+export const migrate: Effect.Effect<
+  ReadonlyArray<readonly [id: number, name: string]>,
+  Migrator.MigrationError | SqlError,
+  SqlClient.SqlClient
+> = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const done = yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable }).pipe(
+    // The migrator dies of a failed step; a database that can't be upgraded is an expected failure of the start.
+    Effect.catchAllDefect((defect) =>
+      Effect.fail(
+        defect instanceof Migrator.MigrationError
+          ? defect
+          : new Migrator.MigrationError({ reason: "failed", cause: defect, message: "Migration failed" })
+      )
+    )
+  )
+  const ahead = yield* sql<{ migration_id: number; name: string }>`
+    SELECT migration_id, name FROM ${sql(migrationsTable)} WHERE migration_id > ${newest} ORDER BY migration_id
+  `.withoutTransform
+  const first = ahead[0]
+  if (first !== undefined) {
+    return yield* new Migrator.MigrationError({
+      reason: "bad-state",
+      message:
+        `The database was made by a newer version of mtx-manager (it has step ${first.migration_id}_${first.name}, ` +
+        `this version ends at step ${newest}): run that version, or give this one another database`
+    })
+  }
+  return done
+}).pipe(Effect.withSpan("Migrations.migrate", { captureStackTrace: false }))
+
+/** Runs `migrate` when the layer is built. */
+export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlClient.SqlClient> =
+  Layer.effectDiscard(migrate)
