@@ -313,10 +313,10 @@ export const list = <A>(
   const own = options?.check
   const check: Check = (value) => {
     if (!Array.isArray(value)) return problem("wrong-type", `is ${describe(value)}`, `a ${name}; [] for none`)
-    let problems: Array<Problem> | undefined
+    let problems: ReadonlyArray<Problem> | undefined
     for (let index = 0; index < value.length; index++) {
       const found = item.check(value[index])
-      if (found !== undefined) (problems ??= []).push(...under(String(index), found))
+      if (found !== undefined) problems = [...(problems ?? []), ...under(String(index), found)]
     }
     return problems ?? own?.(value)
   }
@@ -376,30 +376,30 @@ export const record = <const Fields extends { readonly [name: string]: AnyFieldT
     readonly check?: (value: Readonly<Record<string, unknown>>) => ReadonlyArray<Problem> | undefined
   },
   fields: Fields
-): FieldType<{ readonly [K in keyof Fields]?: ValueOf<Fields[K]> }> & { readonly fields: Fields } => {
+): FieldType<{ readonly [K in keyof Fields]?: ValueOf<Fields[K]> | undefined }> & { readonly fields: Fields } => {
   const names = Object.keys(fields)
   const known = new Map<string, AnyFieldType>(Object.entries(fields))
   const own = options.check
   const check: Check = (value) => {
     if (!isObject(value))
       return problem("wrong-type", `is ${describe(value)}`, `a ${options.name} with ${names.join(", ")}`)
-    let problems: Array<Problem> | undefined
+    let problems: ReadonlyArray<Problem> | undefined
     for (const key in value) {
       const item = value[key]
       if (item === undefined) continue
       const type = known.get(key)
       if (type === undefined) {
-        ;(problems ??= []).push(unknownField(key, names))
+        problems = [...(problems ?? []), unknownField(key, names)]
         continue
       }
       if (item === null && type.onNull !== "refused") continue
       const found = type.check(item)
-      if (found !== undefined) (problems ??= []).push(...under(key, found))
+      if (found !== undefined) problems = [...(problems ?? []), ...under(key, found)]
     }
     return problems ?? own?.(value)
   }
   const shape: Record<string, Schema.PropertySignature.All> = {}
-  for (const [name, type] of known) shape[name] = Schema.optionalWith(type.schema, { exact: true })
+  for (const [name, type] of known) shape[name] = Schema.optional(type.schema)
   const struct = Schema.Struct(shape)
   const schema =
     own === undefined
@@ -417,7 +417,7 @@ export const record = <const Fields extends { readonly [name: string]: AnyFieldT
     json: "object",
     typescript: options.typescript,
     // The struct was built from exactly these fields, key by key; TypeScript can't follow the loop.
-    schema: schema as unknown as Schema.Schema<{ readonly [K in keyof Fields]?: ValueOf<Fields[K]> }>,
+    schema: schema as unknown as Schema.Schema<{ readonly [K in keyof Fields]?: ValueOf<Fields[K]> | undefined }>,
     check,
     onNull: "unset",
     secret: false,
