@@ -3,15 +3,41 @@
  *
  * Decided in memory within milliseconds: a MediaMTX node asks from its single path manager, so one slow answer freezes
  * every publisher, reader, metrics and API call of that node.
+ *
+ * A policy is a plain value ({@link AuthPolicyShape}). Values combine ({@link all}, {@link any}, {@link deadline}) and
+ * become the service by {@link layer}, which also counts the decisions. Declarative rules are in `AuthPolicy/AuthRules`.
+ *
+ * @example
+ * ```ts
+ * import * as AuthPolicy from "./AuthPolicy.js"
+ *
+ * const policy = AuthPolicy.fromFunction((request) => request.action === "read" && request.path.startsWith("public/"))
+ * export const AuthLive = AuthPolicy.layer(policy.pipe(AuthPolicy.deadline("2 seconds")))
+ * ```
+ *
+ * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import type { AuthAction, AuthProtocol } from "../mediamtx/AuthRequest.js"
+import { REDACTED } from "../mediamtx/QueryString.js"
 import type { NodeId } from "./NodeId.js"
 
-/** One question, with the node that asks. `token` is empty when MediaMTX only repeated the password there. */
+/**
+ * One question, with the node that asks. `token` is empty when MediaMTX only repeated the password there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface AuthRequest {
   /** The node that asks; undefined when the manager itself asks (`playback.request`). */
   readonly node: NodeId | undefined
@@ -35,17 +61,430 @@ export interface AuthRequest {
  * - `Allow` → 204
  * - `Deny` → 403, or 401 when no credentials were given and the protocol can prompt
  * - `Ask` → 401: ask for credentials; on a protocol that can't prompt it is a denial
+ *
+ * @since 0.1.0
+ * @category models
  */
 export type AuthDecision = Data.TaggedEnum<{
   Allow: { readonly reason: string }
   Deny: { readonly reason: string }
   Ask: { readonly reason: string }
 }>
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
 export const AuthDecision = Data.taggedEnum<AuthDecision>()
 
+/**
+ * What a policy is: one method.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface AuthPolicyShape {
   /** Never fails: whatever goes wrong inside a policy is a denial with its reason. */
   readonly decide: (request: AuthRequest) => Effect.Effect<AuthDecision>
 }
 
+/**
+ * @since 0.1.0
+ * @category tags
+ */
 export class AuthPolicy extends Context.Tag("mtx-manager/AuthPolicy")<AuthPolicy, AuthPolicyShape>() {}
+
+/**
+ * A policy value that can be piped into the combinators. Every constructor here makes one; anything with a `decide` is
+ * taken where a policy is wanted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy extends AuthPolicyShape, Pipeable {}
+
+/**
+ * A policy from its `decide`. What `decide` throws or dies of is a denial too.
+ *
+ * Decisions that are already known may be returned as `Effect.succeed(decision)`: the combinators then answer without
+ * starting an effect of their own.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (decide: AuthPolicyShape["decide"]): Policy => ({
+  decide: (request) => {
+    try {
+      const effect = decide(request)
+      return known(effect) === undefined ? rescue(effect, request) : effect
+    } catch (error) {
+      return crashed(Cause.die(error), request)
+    }
+  },
+  pipe() {
+    // biome-ignore lint/complexity/noArguments: what Pipeable asks for
+    return pipeArguments(this, arguments)
+  }
+})
+
+/** The decision when no effect has to run for it: `Effect.succeed` is an exit already. */
+const known = (effect: Effect.Effect<AuthDecision>): AuthDecision | undefined =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+    ? // The guard forgets the type of the effect's value, which is the type of the exit's.
+      (effect.value as AuthDecision)
+    : undefined
+
+const CRASHED = AuthDecision.Deny({ reason: "the policy failed; the manager's log says why" })
+
+/** The text of a cause without the secrets of the request that may have got into it. */
+const describe = (cause: Cause.Cause<unknown>, request: AuthRequest): string => {
+  let text = Cause.pretty(cause)
+  for (const secret of [request.password, request.token, request.query]) {
+    const value = Redacted.value(secret)
+    if (value !== "") text = text.replaceAll(value, REDACTED)
+  }
+  return text
+}
+
+const crashed = (cause: Cause.Cause<unknown>, request: AuthRequest): Effect.Effect<AuthDecision> =>
+  Effect.as(
+    Effect.logWarning(`the auth policy failed, so ${request.action} is denied: ${describe(cause, request)}`),
+    CRASHED
+  )
+
+const rescue = (effect: Effect.Effect<AuthDecision>, request: AuthRequest): Effect.Effect<AuthDecision> =>
+  Effect.catchAllCause(effect, (cause) =>
+    Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : crashed(cause, request)
+  )
+
+const constant = (decision: AuthDecision): Policy => {
+  const effect = Effect.succeed(decision)
+  return make(() => effect)
+}
+
+/**
+ * Everyone may do everything. For networks that are closed already, and for tests.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const allowAll: Policy = constant(AuthDecision.Allow({ reason: "everything is allowed" }))
+
+/**
+ * Nobody may do anything.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const denyAll: Policy = constant(AuthDecision.Deny({ reason: "everything is denied" }))
+
+/**
+ * What a function given to {@link fromFunction} may answer: `true` allows, `false` denies, a decision says it in full.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answer = boolean | AuthDecision
+
+/**
+ * A function that decides, in whatever style. The signal is aborted when nobody waits for the answer any more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AuthFunction<R = never> = (
+  request: AuthRequest,
+  options: { readonly signal: AbortSignal }
+) => Answer | Promise<Answer> | Effect.Effect<Answer, unknown, R>
+
+const ALLOWED = AuthDecision.Allow({ reason: "the auth function allows it" })
+const DENIED = AuthDecision.Deny({ reason: "the auth function denies it" })
+const FAILED = AuthDecision.Deny({ reason: "the auth function failed; the manager's log says why" })
+
+const toDecision = (answer: Answer): AuthDecision => {
+  if (answer === true) return ALLOWED
+  if (answer === false) return DENIED
+  // Typed code can't get here with anything else, but JavaScript can: `undefined` must not allow.
+  if (Predicate.hasProperty(answer, "_tag") && Predicate.hasProperty(answer, "reason")) {
+    if (answer._tag === "Allow" || answer._tag === "Deny" || answer._tag === "Ask") return answer
+  }
+  throw new TypeError("an auth function must answer true, false or an AuthDecision")
+}
+
+/**
+ * A policy from a function. `true` allows, `false` denies; throwing, rejecting and failing deny.
+ *
+ * The first failure of a row is logged as a warning with its error, less the request's secrets; the ones that follow it
+ * directly are logged at debug level, so that an outage of a database doesn't flood the log.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromFunction = (f: AuthFunction): Policy => {
+  let failing = false
+
+  const failed = (cause: Cause.Cause<unknown>, request: AuthRequest): Effect.Effect<AuthDecision> => {
+    const text = `the auth function failed, so ${request.action} is denied: ${describe(cause, request)}`
+    const log = failing ? Effect.logDebug(text) : Effect.logWarning(text)
+    failing = true
+    return Effect.as(log, FAILED)
+  }
+  const answered = (answer: Answer): AuthDecision => {
+    const decision = toDecision(answer)
+    failing = false
+    return decision
+  }
+
+  return make((request) =>
+    Effect.suspend(() => {
+      const controller = new AbortController()
+      const result = f(request, { signal: controller.signal })
+      if (Effect.isEffect(result)) return Effect.map(result, answered)
+      if (!Predicate.isPromiseLike(result)) return Effect.succeed(answered(result))
+      return Effect.map(
+        Effect.onInterrupt(Effect.tryPromise({ try: () => result, catch: (error) => error }), () =>
+          Effect.sync(() => controller.abort())
+        ),
+        answered
+      )
+    }).pipe(
+      Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.interrupt : failed(cause, request)))
+    )
+  )
+}
+
+const joinReasons = (decisions: ReadonlyArray<AuthDecision>): string => decisions.map(({ reason }) => reason).join("; ")
+
+/**
+ * Asks one policy after the other. `absorb` says whether a decision ends it; `settle` makes the answer of all the others.
+ * As long as decisions are known without running anything, none of this runs as an effect.
+ */
+const sequence = (
+  policies: ReadonlyArray<AuthPolicyShape>,
+  absorb: (decision: AuthDecision) => boolean,
+  settle: (decisions: ReadonlyArray<AuthDecision>) => AuthDecision
+): Policy => {
+  // A user's own policy may throw or die: it is made to deny before it is combined, so that `any` still asks the others.
+  const guarded = policies.map((policy) => make((request) => policy.decide(request)))
+
+  const from = (
+    request: AuthRequest,
+    start: number,
+    before: ReadonlyArray<AuthDecision>
+  ): Effect.Effect<AuthDecision> => {
+    const decisions = [...before]
+    for (let index = start; index < guarded.length; index++) {
+      const policy = guarded[index]
+      if (policy === undefined) continue
+      const effect = policy.decide(request)
+      const decision = known(effect)
+      if (decision === undefined) {
+        return Effect.flatMap(effect, (late) =>
+          absorb(late) ? Effect.succeed(late) : from(request, index + 1, [...decisions, late])
+        )
+      }
+      if (absorb(decision)) return Effect.succeed(decision)
+      decisions.push(decision)
+    }
+    return Effect.succeed(settle(decisions))
+  }
+  return make((request) => from(request, 0, []))
+}
+
+/**
+ * Every policy must allow (intersection). Asked in order, up to the first denial.
+ *
+ * - one denies → that `Deny`: an explicit deny of a rules policy wins here, wherever it stands
+ * - else one asks → the first `Ask`
+ * - else `Allow`, with all reasons
+ *
+ * `all([])` is {@link allowAll}, which is also its identity.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const all = (policies: ReadonlyArray<AuthPolicyShape>): Policy =>
+  policies.length === 0
+    ? allowAll
+    : sequence(
+        policies,
+        (decision) => decision._tag === "Deny",
+        (decisions) =>
+          decisions.find((decision) => decision._tag === "Ask") ??
+          AuthDecision.Allow({ reason: joinReasons(decisions) })
+      )
+
+/**
+ * One policy that allows is enough (union). Asked in order, up to the first that allows.
+ *
+ * - one allows → that `Allow`, whatever the others deny (an explicit deny of a rules policy does not win here: use
+ *   {@link all} for that)
+ * - else one asks → the first `Ask`: with credentials it might allow
+ * - else `Deny`, with all reasons
+ *
+ * `any([])` is {@link denyAll}, which is also its identity.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const any = (policies: ReadonlyArray<AuthPolicyShape>): Policy =>
+  policies.length === 0
+    ? denyAll
+    : sequence(
+        policies,
+        (decision) => decision._tag === "Allow",
+        (decisions) =>
+          decisions.find((decision) => decision._tag === "Ask") ?? AuthDecision.Deny({ reason: joinReasons(decisions) })
+      )
+
+/**
+ * Denies when the policy has not decided within `duration`, and interrupts it without waiting for it to stop.
+ *
+ * A node waits for its `readTimeout` (10 s by default) with everything else standing still, so stay far below that.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const deadline =
+  (duration: Duration.DurationInput) =>
+  (policy: AuthPolicyShape): Policy => {
+    const late = AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` })
+    const guarded = make((request) => policy.decide(request))
+    return make((request) => {
+      const effect = guarded.decide(request)
+      return known(effect) !== undefined
+        ? effect
+        : // Disconnected: a policy that can't be interrupted must not hold the answer back.
+          Effect.timeoutTo(Effect.disconnect(effect), {
+            duration,
+            onTimeout: () => late,
+            onSuccess: (decision) => decision
+          })
+    })
+  }
+
+const decisionsCounter = Metric.counter("mtx_manager_auth_decisions", {
+  description: "Auth decisions by their outcome",
+  incremental: true
+})
+/** Tagged once: tagging a metric at each call costs three times the count itself. */
+const counters = {
+  Allow: Metric.tagged(decisionsCounter, "decision", "allow"),
+  Deny: Metric.tagged(decisionsCounter, "decision", "deny"),
+  Ask: Metric.tagged(decisionsCounter, "decision", "ask")
+}
+
+/**
+ * Counts the decisions by outcome in the metric `mtx_manager_auth_decisions{decision="allow"|"deny"|"ask"}`. The layers
+ * do it themselves.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const counted = (policy: AuthPolicyShape): Policy => {
+  const guarded = make((request) => policy.decide(request))
+  const counting = make((request) =>
+    Effect.map(guarded.decide(request), (decision) => {
+      counters[decision._tag].unsafeUpdate(1, [])
+      return decision
+    })
+  )
+  uncounted.set(counting, guarded)
+  return counting
+}
+
+/** What stands behind a counted policy, so that a combination of layers counts its answer only and not its parts'. */
+const uncounted = new WeakMap<AuthPolicyShape, AuthPolicyShape>()
+const withoutCount = (policy: AuthPolicyShape): AuthPolicyShape => uncounted.get(policy) ?? policy
+
+/**
+ * The service from a policy value; counts its decisions.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (policy: AuthPolicyShape): Layer.Layer<AuthPolicy> => Layer.succeed(AuthPolicy, counted(policy))
+
+/**
+ * The service from an effect that makes the policy value; counts its decisions.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerEffect = <E, R>(policy: Effect.Effect<AuthPolicyShape, E, R>) =>
+  Layer.scoped(AuthPolicy, Effect.map(policy, counted))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAllowAll: Layer.Layer<AuthPolicy> = layer(allowAll)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerDenyAll: Layer.Layer<AuthPolicy> = layer(denyAll)
+
+/**
+ * {@link fromFunction} as a layer. What an Effect function requires becomes the layer's requirement.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFunction = <R = never>(f: AuthFunction<R>): Layer.Layer<AuthPolicy, never, R> =>
+  layerEffect(
+    Effect.map(Effect.context<R>(), (context) =>
+      fromFunction((request, options) => {
+        const result = f(request, options)
+        return Effect.isEffect(result) ? Effect.provide(result, context) : result
+      })
+    )
+  )
+
+/**
+ * {@link all} of the policies that these layers build.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAll = <E = never, R = never>(
+  layers: ReadonlyArray<Layer.Layer<AuthPolicy, E, R>>
+): Layer.Layer<AuthPolicy, E, R> => combine(layers, all)
+
+/**
+ * {@link any} of the policies that these layers build.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAny = <E = never, R = never>(
+  layers: ReadonlyArray<Layer.Layer<AuthPolicy, E, R>>
+): Layer.Layer<AuthPolicy, E, R> => combine(layers, any)
+
+const combine = <E, R>(
+  layers: ReadonlyArray<Layer.Layer<AuthPolicy, E, R>>,
+  combinator: (policies: ReadonlyArray<AuthPolicyShape>) => Policy
+): Layer.Layer<AuthPolicy, E, R> =>
+  Layer.scoped(
+    AuthPolicy,
+    Effect.map(
+      Effect.forEach(layers, (one) =>
+        Effect.map(Layer.build(one), (context) => withoutCount(Context.get(context, AuthPolicy)))
+      ),
+      (policies) => counted(combinator(policies))
+    )
+  )
+
+/**
+ * {@link deadline} around the policy that the layer builds.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const withDeadline =
+  (duration: Duration.DurationInput) =>
+  <E, R>(self: Layer.Layer<AuthPolicy, E, R>): Layer.Layer<AuthPolicy, E, R> =>
+    Layer.map(self, (context) =>
+      Context.add(context, AuthPolicy, counted(deadline(duration)(withoutCount(Context.get(context, AuthPolicy)))))
+    )
