@@ -1,0 +1,344 @@
+/**
+ * HookBus on a SQL database: a published event is durable when `publish` returns.
+ *
+ * Publishers share commits (see GroupCommit): one statement, with the whole batch as one bound parameter, writes up to 200
+ * events. With SQLite a statement outside a transaction is its own transaction, so a batch is recorded whole or not at all.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import {
+  BusEvent,
+  Cursor,
+  closedError,
+  defaultHookRetention,
+  HookBus,
+  HookBusError,
+  type HookRecord,
+  type HookRetention,
+  type Published,
+  trimInterval
+} from "../services/HookBus.js"
+import { Feed, type Page } from "../services/internal/hookBusFeed.js"
+import { LastEvents, rememberEnded, subjectOf } from "../services/internal/hookBusSubject.js"
+import { RecordWindow } from "../services/internal/hookBusWindow.js"
+import { NodeId } from "../services/NodeId.js"
+import * as GroupCommit from "./GroupCommit.js"
+
+export interface SqlHookBusOptions extends HookRetention {
+  /** How many events may wait for their commit before `publish` fails with `Overloaded` (default 8,192, and 16 Mi characters). */
+  readonly maxQueued?: number
+  /** How many events one commit takes at most (default 200). */
+  readonly maxBatch?: number
+}
+
+/** The newest records are kept in memory as well, so that a subscriber that keeps up costs no query. */
+const windowSize = 1024
+
+/** How many of the newest records are looked through at the start, to know repetitions again. */
+const seedRecords = 10_000
+
+/** Rows a query or a delete touches at most: it runs on the event loop. */
+const chunk = 1000
+
+const recorded = Metric.counter("mtx_manager_hooks_recorded_total", {
+  description: "Events recorded on the hook bus",
+  incremental: true
+})
+const repeated = Metric.counter("mtx_manager_hooks_repeated_total", {
+  description: "Hooks that repeated the last one of their subject, so that nothing was recorded",
+  incremental: true
+})
+const failed = Metric.counter("mtx_manager_hooks_write_failed_total", {
+  description: "Events that could not be recorded because the database refused",
+  incremental: true
+})
+const unreadable = Metric.counter("mtx_manager_hook_rows_unreadable_total", {
+  description: "Rows of the hook log that were skipped because they do not decode",
+  incremental: true
+})
+
+const Row = Schema.Struct({
+  cursor: Cursor,
+  node: NodeId,
+  at: Schema.Int,
+  event: Schema.parseJson(BusEvent)
+})
+const decodeRow = Schema.decodeUnknownEither(Row)
+const RowCursor = Schema.Struct({ cursor: Cursor })
+const decodeCursors = Schema.decodeUnknown(Schema.Array(RowCursor))
+const decodeNewest = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ newest: Schema.NullOr(Cursor) })))
+
+interface Pending {
+  readonly node: NodeId
+  readonly at: number
+  readonly event: BusEvent
+  /** `[node, at, event]` in JSON, made by the publisher. */
+  readonly json: string
+  readonly subject: string | undefined
+}
+
+const readFailed = (cause: unknown) =>
+  new HookBusError({ reason: "ReadFailed", message: "The hook log could not be read", cause })
+const writeFailed = (cause: unknown) =>
+  new HookBusError({
+    reason: "WriteFailed",
+    message: "The hook log could not be written (is the disk full, or the database locked?): nothing was recorded",
+    cause
+  })
+const overloaded = () =>
+  new HookBusError({
+    reason: "Overloaded",
+    message: "More events wait to be written than the hook bus holds: this one was not queued, try again later"
+  })
+
+/** Makes the bus over the database of the SqlClient, whose migrations must have been run. */
+export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}) {
+  const maxRecords = options.maxRecords ?? defaultHookRetention.maxRecords
+  const maxAge = Duration.toMillis(options.maxAge ?? defaultHookRetention.maxAge)
+  const sql = yield* SqlClient.SqlClient
+  const clock = yield* Effect.clock
+  const window = new RecordWindow(windowSize)
+  const lastEvents = new LastEvents()
+  const warned = new Set<Cursor>()
+
+  const decodeRows = (rows: ReadonlyArray<unknown>, after: Cursor) => {
+    const records: Array<HookRecord> = []
+    const bad: Array<Cursor> = []
+    let last = after
+    for (const row of rows) {
+      const decoded = decodeRow(row)
+      if (Either.isRight(decoded)) {
+        records.push(decoded.right)
+        last = decoded.right.cursor
+      } else {
+        // Its cursor is the primary key, so it is there even when nothing else of the row makes sense.
+        const cursor = Schema.is(RowCursor)(row) ? row.cursor : last + 1
+        last = cursor
+        if (!warned.has(cursor) && warned.size < chunk) {
+          warned.add(cursor)
+          bad.push(cursor)
+        }
+      }
+    }
+    return { records, bad, last }
+  }
+
+  /** One page of the table. `newest`: everything up to there is in the table, or was trimmed. */
+  const readTable = (after: Cursor, limit: number, newest: Cursor): Effect.Effect<Page, HookBusError> =>
+    sql`SELECT cursor, node, at, event FROM hook_log WHERE cursor > ${after} ORDER BY cursor LIMIT ${limit}`.withoutTransform.pipe(
+      Effect.mapError(readFailed),
+      Effect.flatMap((rows) => {
+        const { records, bad, last } = decodeRows(rows, after)
+        const page: Page = { records, next: rows.length < limit ? Math.max(last, newest) : last }
+        if (bad.length === 0) return Effect.succeed(page)
+        return Effect.logWarning("Skipped rows of the hook log that do not decode").pipe(
+          Effect.annotateLogs("cursors", bad.join(",")),
+          Effect.zipRight(Metric.incrementBy(unreadable, bad.length)),
+          Effect.as(page)
+        )
+      })
+    )
+
+  const readPage = (after: Cursor, limit: number): Effect.Effect<Page, HookBusError> =>
+    Effect.suspend(() => {
+      if (window.covers(after)) {
+        const records = window.after(after, limit)
+        return Effect.succeed({ records, next: records[records.length - 1]?.cursor ?? feed.latest })
+      }
+      return readTable(after, Math.min(limit, chunk), feed.latest)
+    })
+
+  const newest = yield* sql
+    .onDialectOrElse({
+      // Counts what was trimmed, too.
+      sqlite: () => sql`SELECT MAX(seq) AS newest FROM sqlite_sequence WHERE name = 'hook_log'`,
+      orElse: () => sql`SELECT MAX(cursor) AS newest FROM hook_log`
+    })
+    .withoutTransform.pipe(Effect.flatMap(decodeNewest), Effect.mapError(readFailed))
+
+  const feed: Feed = new Feed(newest[0].newest ?? 0, readPage)
+  yield* Effect.addFinalizer(() => feed.end(GroupCommit.turn))
+
+  // What was last heard of each subject before the restart.
+  const seed = (after: Cursor): Effect.Effect<void, HookBusError> =>
+    after >= feed.latest
+      ? Effect.void
+      : Effect.flatMap(readTable(after, chunk, feed.latest), ({ records, next }) => {
+          for (const { node, event, cursor, at } of records) {
+            const subject = subjectOf(node, event)
+            if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+          }
+          return seed(next)
+        })
+  yield* seed(Math.max(0, feed.latest - seedRecords))
+
+  const insert = sql.onDialectOrElse({
+    pg: () => (batch: string) =>
+      sql`
+      INSERT INTO hook_log (node, at, event)
+      SELECT value ->> 0, (value ->> 1)::bigint, value ->> 2
+      FROM json_array_elements(${batch}::json) WITH ORDINALITY AS batch (value, key)
+      ORDER BY key RETURNING cursor`,
+    // One statement text for any number of events, so that it is prepared once.
+    orElse: () => (batch: string) =>
+      sql`
+      INSERT INTO hook_log (node, at, event)
+      SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(${batch})
+      ORDER BY key RETURNING cursor`
+  })
+
+  /** Inserts the events and returns their cursors, in order. */
+  const write = (jsons: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Cursor>, HookBusError> =>
+    insert(`[${jsons.join(",")}]`).withoutTransform.pipe(
+      Effect.flatMap(decodeCursors),
+      Effect.mapError(writeFailed),
+      // The order of RETURNING is not promised, but cursors are given out in the order of the insert.
+      Effect.map((rows) => rows.map(({ cursor }) => cursor).sort((a, b) => a - b)),
+      Effect.withTracerEnabled(false)
+    )
+
+  const commit = (batch: ReadonlyArray<Pending>): Effect.Effect<ReadonlyArray<Published>, HookBusError> =>
+    Effect.suspend(() => {
+      const fresh: Array<Pending> = []
+      // For each event of the batch: the cursor of what it repeats, or its (or its original's) index in `fresh`.
+      const answers: Array<Published | { readonly index: number; readonly duplicate: boolean }> = []
+      const inBatch = new Map<string, { readonly name: BusEvent["event"]; readonly index: number }>()
+      for (const pending of batch) {
+        const { subject, event, at } = pending
+        if (subject !== undefined) {
+          const before = inBatch.get(subject)
+          if (before?.name === event.event) {
+            answers.push({ index: before.index, duplicate: true })
+            continue
+          }
+          const last = before === undefined ? lastEvents.repeats(subject, event.event, at) : undefined
+          if (last !== undefined) {
+            answers.push({ cursor: last.cursor, duplicate: true })
+            continue
+          }
+          inBatch.set(subject, { name: event.event, index: fresh.length })
+        }
+        answers.push({ index: fresh.length, duplicate: false })
+        fresh.push(pending)
+      }
+      const finish = (cursors: ReadonlyArray<Cursor>): ReadonlyArray<Published> => {
+        fresh.forEach(({ node, at, event, subject }, index) => {
+          const cursor = cursorAt(cursors, index)
+          window.push({ cursor, node, at, event })
+          if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+        })
+        if (cursors.length > 0) feed.advance(cursorAt(cursors, cursors.length - 1))
+        return answers.map((answer) =>
+          "cursor" in answer ? answer : { cursor: cursorAt(cursors, answer.index), duplicate: answer.duplicate }
+        )
+      }
+      return (fresh.length === 0 ? Effect.succeed([]) : write(fresh.map(({ json }) => json))).pipe(
+        Effect.map(finish),
+        Effect.zipLeft(Metric.incrementBy(recorded, fresh.length)),
+        Effect.zipLeft(Metric.incrementBy(repeated, batch.length - fresh.length)),
+        Effect.tapError((error) =>
+          Effect.zipRight(
+            Metric.incrementBy(failed, batch.length),
+            Effect.logError("The hook log could not be written", Cause.fail(error.cause))
+          )
+        )
+      )
+    })
+
+  const group = yield* GroupCommit.make<Pending, Published, HookBusError>({
+    commit,
+    maxBatch: options.maxBatch,
+    maxQueued: options.maxQueued,
+    full: overloaded,
+    closed: closedError,
+    died: writeFailed
+  })
+
+  /** Deletes up to and including `upTo`, in chunks, so that the event loop is not held up. */
+  const deleteUpTo = (upTo: Cursor): Effect.Effect<void, SqlError> =>
+    sql`SELECT MIN(cursor) FROM hook_log`.values.pipe(
+      Effect.flatMap((rows) => {
+        const oldest = Number(rows[0]?.[0] ?? Number.POSITIVE_INFINITY)
+        if (oldest > upTo) return Effect.void
+        const step = Math.min(upTo, oldest + chunk - 1)
+        return sql`DELETE FROM hook_log WHERE cursor <= ${step}`.pipe(
+          Effect.zipRight(GroupCommit.turn),
+          Effect.zipRight(Effect.suspend(() => (step < upTo ? deleteUpTo(upTo) : Effect.void)))
+        )
+      })
+    )
+
+  const trim = Effect.suspend(() => {
+    const now = clock.unsafeCurrentTimeMillis()
+    lastEvents.forgetEnded(now - rememberEnded)
+    // Before the query: what is published while it runs is not too old.
+    const newest = feed.latest
+    return sql`SELECT cursor FROM hook_log WHERE at >= ${now - maxAge} ORDER BY cursor LIMIT 1`.values.pipe(
+      Effect.flatMap((rows) => {
+        const youngEnough = rows[0]?.[0]
+        const tooOld = youngEnough === undefined ? newest : Number(youngEnough) - 1
+        const upTo = Math.max(newest - maxRecords, tooOld)
+        window.trim(upTo)
+        return deleteUpTo(upTo)
+      })
+    )
+  }).pipe(
+    Effect.catchAllCause((cause) => Effect.logWarning("The hook log could not be trimmed; trying again later", cause)),
+    Effect.withTracerEnabled(false)
+  )
+  yield* trim.pipe(Effect.schedule(Schedule.spaced(trimInterval)), Effect.forkScoped)
+
+  return HookBus.of({
+    publish: (node, event) =>
+      Effect.suspend(() => {
+        const at = clock.unsafeCurrentTimeMillis()
+        const json = `[${JSON.stringify(node)},${at},${JSON.stringify(event)}]`
+        return group.submit({ node, at, event, json, subject: subjectOf(node, event) }, json.length)
+      }),
+    subscribe: (options) => feed.subscribe(options),
+    read: ({ after, limit }) => readMany(readPage, after, limit),
+    latest: Effect.sync(() => feed.latest)
+  })
+})
+
+/** Page after page until there are `limit` records or no more. */
+const readMany = (
+  readPage: (after: Cursor, limit: number) => Effect.Effect<Page, HookBusError>,
+  after: Cursor,
+  limit: number,
+  found: ReadonlyArray<HookRecord> = []
+): Effect.Effect<ReadonlyArray<HookRecord>, HookBusError> =>
+  limit <= found.length
+    ? Effect.succeed(found)
+    : Effect.flatMap(readPage(after, limit - found.length), ({ records, next }) =>
+        next <= after
+          ? Effect.succeed(found)
+          : readMany(readPage, next, limit, found.length === 0 ? records : [...found, ...records])
+      )
+
+const cursorAt = (cursors: ReadonlyArray<Cursor>, index: number): Cursor => {
+  const cursor = cursors[index]
+  // A statement that inserted fewer rows than events: not recorded for sure, so not acknowledged.
+  if (cursor === undefined)
+    throw new Error(`the database gave ${cursors.length} cursors, one for event ${index} is missing`)
+  return cursor
+}
+
+/**
+ * A durable HookBus. With several managers on one database each sees what it published itself.
+ *
+ * @example
+ * ```ts
+ * const Bus = SqlHookBus.layer({ maxAge: "30 days" }).pipe(Layer.provide(SqliteNode.layer({ filename: "data/manager.sqlite" })))
+ * ```
+ */
+export const layer = (options?: SqlHookBusOptions): Layer.Layer<HookBus, HookBusError, SqlClient.SqlClient> =>
+  Layer.scoped(HookBus, make(options))
