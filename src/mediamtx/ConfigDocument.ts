@@ -151,7 +151,7 @@ export const parseConfigText = (
   const walk = new Walk(options?.maxAliasedNodes ?? DEFAULT_MAX_ALIASED_NODES, !/\n$/.test(text) ? text.length : -1)
   const root = walk.node(composed.document.contents, true, 0)
   if (root.value !== null && !isRecord(root.value)) walk.issues.push(notAMapping(root))
-  walk.issues.push(...strayTabs(text, walk.multiline))
+  walk.issues.push(...strayTabs(text, walk.quoted))
   if (walk.issues.length > 0) return failWith(walk.issues)
 
   const value = isRecord(root.value) ? root.value : {}
@@ -272,18 +272,21 @@ const compose = (
       uniqueKeys: false
     })
     const [document] = composer.compose(tokens, true, text.length)
-    return { document, issues: document?.errors.map(explain) ?? [] }
+    const errors = document?.errors ?? []
+    // The composer recurses, so a thousand open brackets exhaust the stack; what it says besides is consequence.
+    const exhausted = errors.find((error) => error.code === "RESOURCE_EXHAUSTION")
+    return { document, issues: exhausted === undefined ? errors.map(explain) : [tooDeep(exhausted.pos)] }
   } catch (cause) {
-    // The composer recurses: a text of many thousand open brackets exhausts the stack.
-    if (cause instanceof RangeError) {
-      return {
-        document: undefined,
-        issues: [{ start: 0, end: 0, message: "the text is nested too deeply to be read" }]
-      }
-    }
+    if (cause instanceof RangeError) return { document: undefined, issues: [tooDeep([0, 0])] }
     throw cause
   }
 }
+
+const tooDeep = ([start, end]: readonly [number, number]): RawIssue => ({
+  start,
+  end,
+  message: "the text is nested too deeply to be read"
+})
 
 /** What MediaMTX counts as documents of their own. Found in the tokens, because YAML proper allows the most of it. */
 const outsideDocument = (tokens: ReadonlyArray<CST.Token>): ReadonlyArray<RawIssue> => {
@@ -340,12 +343,29 @@ const explain = (error: {
   readonly pos: [number, number]
 }): RawIssue => {
   const [start, end] = error.pos
-  const known = explanations[error.code]
-  const message = known?.[0] ?? error.message.replace(/: ".*"$/s, "")
-  return { start, end, message, hint: known?.[1] }
+  const known = explanations[error.code] ?? missing.find(({ pattern }) => pattern.test(error.message))?.text
+  return { start, end, message: known?.[0] ?? error.message.replace(/: ".*"$/s, ""), hint: known?.[1] }
 }
 
-const explanations: Readonly<Record<string, readonly [message: string, hint?: string] | undefined>> = {
+type Explanation = readonly [message: string, hint?: string]
+
+/** The parser has one code for all of these. */
+const missing: ReadonlyArray<{ readonly pattern: RegExp; readonly text: Explanation }> = [
+  {
+    pattern: /^Missing closing/,
+    text: ["a quote is opened and not closed", "double a single quote inside single quotes: 'it''s'"]
+  },
+  {
+    pattern: /^Implicit map keys need/,
+    text: ["a name must be followed by `: ` and a value", "is the `:`, or the space after it, missing?"]
+  },
+  {
+    pattern: /end with a [\]}]/,
+    text: ["a [ or { is opened and not closed, or its lines are not indented more than its name"]
+  }
+]
+
+const explanations: Readonly<Record<string, Explanation | undefined>> = {
   BAD_INDENT: ["the indentation does not fit the lines above", "give all fields of one mapping the same column"],
   BAD_SCALAR_START: ["a value without quotes cannot begin with this character", "put the value in double quotes"],
   BAD_DQ_ESCAPE: ["no such escape in double quotes", "write `\\\\` for a backslash, or use single quotes"],
@@ -364,16 +384,21 @@ const explanations: Readonly<Record<string, readonly [message: string, hint?: st
   TAB_AS_INDENT: ["a tab is used as indentation", "indent with spaces"]
 }
 
-/** MediaMTX's decoder refuses tabs before the content of any line, comments and blank lines included. */
-const strayTabs = (text: string, multiline: ReadonlyArray<Span>): ReadonlyArray<RawIssue> => {
+/** MediaMTX's scanner refuses tabs before the content of any line, comments and blank lines included. */
+const strayTabs = (text: string, quoted: ReadonlyArray<Span>): ReadonlyArray<RawIssue> => {
   if (!text.includes("\t")) return []
   const issues: Array<RawIssue> = []
+  const lastLine = text.lastIndexOf("\n") + 1
+  let next = 0
   for (const match of text.matchAll(/^ *\t/gm)) {
-    // Blanks after the last line with content are nobody's indentation.
-    if (text.slice(match.index).trim() === "" && !text.slice(match.index).includes("\n")) continue
+    // Blanks after the last newline are nobody's indentation.
+    if (match.index >= lastLine && text.slice(lastLine).trim() === "") continue
     const start = match.index + match[0].length - 1
-    if (multiline.some((span) => span.start < start && start < span.end)) continue
+    // Both run in the order of the text.
+    while ((quoted[next]?.end ?? Number.POSITIVE_INFINITY) <= start) next++
+    if ((quoted[next]?.start ?? Number.POSITIVE_INFINITY) < start) continue
     issues.push({ start, end: start + 1, message: "a tab is used as indentation", hint: "indent with spaces" })
+    if (issues.length === MAX_ISSUES) break
   }
   return issues
 }
@@ -518,8 +543,8 @@ const CORE = "tag:yaml.org,2002:"
 class Walk {
   readonly issues: Array<RawIssue> = []
   readonly warnings: Array<RawIssue> = []
-  /** Scalars over more than one line, in which a tab may begin a line. */
-  readonly multiline: Array<Span> = []
+  /** Quoted scalars and blocks, in which a tab may begin a line. */
+  readonly quoted: Array<Span> = []
   private readonly anchors = new Map<string, ParsedNode>()
   /** Anchored nodes that are being read right now: an alias to one of them would never end. */
   private readonly open = new Set<ParsedNode>()
@@ -684,9 +709,7 @@ class Walk {
   }
 
   private scalar(node: Scalar.Parsed, legacy: boolean, at: Span): unknown {
-    if (node.type === Scalar.BLOCK_LITERAL || node.type === Scalar.BLOCK_FOLDED || node.source.includes("\n")) {
-      this.multiline.push(at)
-    } else if (node.type !== Scalar.PLAIN) this.multiline.push(at)
+    if (node.type !== Scalar.PLAIN && this.expanding === 0) this.quoted.push(at)
     const source = node.source
     if (node.tag !== undefined && node.tag !== "!") return this.tagged(node.tag, source, at)
     if (node.type !== Scalar.PLAIN) {

@@ -175,26 +175,54 @@ const plain = (value: YamlMap, path: Path): YamlMap => {
     : fail("notPlainData", path, "is an instance of a class; give a plain object, list, string, number or boolean")
 }
 
-/** What follows a key: `: scalar`, or a collection on the lines below it, indented deeper than `indent`. */
+/** What follows a name: `: scalar`, or a collection on the lines below it, indented deeper than `indent`. */
 const renderValue = (value: YamlValue, indent: string, path: Path): string => {
   if (typeof value !== "object" || value === null) return `: ${renderScalar(value, path)}\n`
   if (path.length > MAX_DEPTH) fail("tooDeep", path, `is nested over ${MAX_DEPTH} levels deep, or contains itself`)
   if (isList(value)) return value.length === 0 ? ": []\n" : `:\n${renderItems(value, `${indent}  `, path)}`
-  // The guards above leave only a mapping, which the index-signature type cannot express after `Array.isArray`.
+  // Always true here, but the type of a readonly list survives the check above.
   const entries = isMap(value) ? renderEntries(value, `${indent}  `, path) : ""
   return entries === "" ? ": {}\n" : `:\n${entries}`
 }
 
 const renderEntries = (map: YamlMap, indent: string, path: Path): string => {
+  const prefixes = prefixesOf(indent)
   let out = ""
   for (const key of Object.keys(plain(map, path))) {
     const value = map[key]
     if (value === undefined || value === null) continue
-    path.push(key)
-    out += indent + renderKey(key, path) + renderValue(value, indent, path)
-    path.pop()
+    const prefix = prefixes.get(key) ?? addPrefix(prefixes, indent, key, path)
+    if (typeof value !== "object") {
+      // Three long pieces, since joining many short ones is what costs most.
+      out += `${prefix}${renderScalar(value, path, key)}\n`
+    } else {
+      path.push(key)
+      out += prefix.slice(0, -2) + renderValue(value, indent, path)
+      path.pop()
+    }
   }
   return out
+}
+
+/**
+ * Names of fields are few and come again in every path: `indent` -> `name` -> `indent name: `. Filled once and never cleared, so
+ * it is bounded; it holds no values and no names of paths, which go through {@link renderPath}.
+ */
+const allPrefixes = new Map<string, Map<string, string>>()
+const MAX_PREFIXES = 1024
+
+const prefixesOf = (indent: string): Map<string, string> => {
+  const known = allPrefixes.get(indent)
+  if (known !== undefined) return known
+  const created = new Map<string, string>()
+  allPrefixes.set(indent, created)
+  return created
+}
+
+const addPrefix = (prefixes: Map<string, string>, indent: string, key: string, path: Path): string => {
+  const prefix = `${indent}${renderKey(key, [...path, key])}: `
+  if (prefixes.size < MAX_PREFIXES && key.length <= 64) prefixes.set(key, prefix)
+  return prefix
 }
 
 const renderItems = (list: ReadonlyArray<YamlValue>, indent: string, path: Path): string => {
@@ -216,29 +244,28 @@ const renderItems = (list: ReadonlyArray<YamlValue>, indent: string, path: Path)
   return out
 }
 
-const renderScalar = (value: YamlValue, path: Path): string => {
-  switch (typeof value) {
-    case "string":
-      return renderString(value, path)
-    case "boolean":
-      return value ? "true" : "false"
-    case "number":
-      return renderNumber(value, path)
-    case "bigint":
-      return value >= -(2n ** 63n) && value < 2n ** 64n
-        ? value.toString()
-        : fail("integerRange", path, "is an integer outside -2^63 to 2^64-1, which MediaMTX would read as text")
-    default:
-      return value === null || value === undefined
-        ? fail("nullInList", path, "is null or undefined; leave the item out of the list")
-        : fail("notPlainData", path, `is a ${typeof value}; give a plain object, list, string, number or boolean`)
+/** `key`: the last part of the field, if it is not in `path` already. */
+const renderScalar = (value: YamlValue, path: Path, key?: string): string => {
+  if (typeof value === "string") return renderString(value, path, key)
+  if (typeof value === "boolean") return value ? "true" : "false"
+  if (typeof value === "number" && Number.isSafeInteger(value)) {
+    // "0" for -0 too: MediaMTX has no negative zero.
+    return value === 0 ? "0" : value.toString()
   }
+  const field = key === undefined ? path : [...path, key]
+  if (typeof value === "number") return renderFloat(value, field)
+  if (typeof value === "bigint") {
+    return value >= -(2n ** 63n) && value < 2n ** 64n
+      ? value.toString()
+      : fail("integerRange", field, "is an integer outside -2^63 to 2^64-1, which MediaMTX would read as text")
+  }
+  return value === null || value === undefined
+    ? fail("nullInList", field, "is null or undefined; leave the item out of the list")
+    : fail("notPlainData", field, `is a ${typeof value}; give a plain object, list, string, number or boolean`)
 }
 
-const renderNumber = (value: number, path: Path): string => {
-  if (!Number.isFinite(value)) return fail("notFinite", path, `is ${value}; give a finite number`)
-  // "0" for -0 too: MediaMTX has no negative zero.
-  if (Number.isSafeInteger(value)) return value === 0 ? "0" : value.toString()
+const renderFloat = (value: number, field: Path): string => {
+  if (!Number.isFinite(value)) return fail("notFinite", field, `is ${value}; give a finite number`)
   const text = value.toString()
   // Integers over 2^53 need a dot to stay floats, and "1e+21" without a dot is text to MediaMTX and to YAML 1.1.
   if (text.includes(".")) return text
@@ -253,17 +280,7 @@ const renderKey = (key: string, path: Path): string => {
     : text
 }
 
-const WORD = 1
-const PRINTABLE = 2
-
-/** Class of each ASCII character; 0 is "must be escaped". */
-const ascii = Uint8Array.from({ length: 128 }, (_, code) => {
-  const char = String.fromCharCode(code)
-  if (/[A-Za-z0-9_]/.test(char)) return WORD
-  return code >= 0x20 && code < 0x7f && char !== '"' && char !== "\\" ? PRINTABLE : 0
-})
-
-/** In lower case. `inf` and `nan` are only numbers with a dot, but Go's and JavaScript's readers differ from each other. */
+/** In lower case. `inf` and `nan` are only numbers with a dot, and `nil` and `none` nothing at all, but readers vary. */
 const reservedWords = new Set([
   "y",
   "n",
@@ -281,47 +298,38 @@ const reservedWords = new Set([
 ])
 const LONGEST_RESERVED = 5
 
-const renderString = (text: string, path: Path): string => {
-  const length = text.length
-  if (length === 0) return '""'
-  let word = true
-  for (let index = 0; index < length; index++) {
-    const code = text.charCodeAt(index)
-    const kind = code < 128 ? ascii[code] : 0
-    if (kind === WORD) continue
-    if (kind === 0) return escape(text, path)
-    word = false
-  }
-  const first = text.charCodeAt(0)
-  // Digits (0x30..) and "_" (0x5f, a digit separator to some) may not begin a bare word.
-  if (!word || first < 0x41 || first === 0x5f) return `"${text}"`
-  return length <= LONGEST_RESERVED && reservedWords.has(text.toLowerCase()) ? `"${text}"` : text
-}
-
-const escape = (text: string, path: Path): string => {
-  let out = '"'
+const isWord = (text: string): boolean => {
   for (let index = 0; index < text.length; index++) {
-    const code = text.codePointAt(index) ?? 0
-    if (code >= 0xd800 && code <= 0xdfff) {
-      return fail(
-        "loneSurrogate",
-        path,
-        `has half of a UTF-16 pair at index ${index}; replace it by U+FFFD or a real character`
-      )
-    }
-    if (code > 0xffff) index++
-    out += code < 128 ? escapeAscii(code) : isInvisible(code) ? escapeUnicode(code) : String.fromCodePoint(code)
+    const code = text.charCodeAt(index)
+    // a-z, A-Z; digits and "_" (a digit separator to some) not at the beginning.
+    if ((code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a)) continue
+    if (index > 0 && ((code >= 0x30 && code <= 0x39) || code === 0x5f)) continue
+    return false
   }
-  return `${out}"`
+  return text.length > LONGEST_RESERVED || (text.length > 0 && !reservedWords.has(text.toLowerCase()))
 }
 
-const escapeAscii = (code: number): string => {
-  if (code === 0x22) return '\\"'
-  if (code === 0x5c) return "\\\\"
-  if (code === 0x0a) return "\\n"
-  if (code === 0x0d) return "\\r"
-  if (code === 0x09) return "\\t"
-  return code < 0x20 || code === 0x7f ? escapeUnicode(code) : String.fromCharCode(code)
+const beyondAscii = /[^\0-\x7e]/
+/** With the `u` flag the halves of a whole pair do not match. */
+const loneSurrogate = /[\ud800-\udfff]/u
+
+const renderString = (text: string, path: Path, key?: string): string => {
+  if (isWord(text)) return text
+  // For ASCII, JSON's escapes are all YAML's as well, and JSON.stringify is the fastest way to make them.
+  const json = JSON.stringify(text)
+  return beyondAscii.test(text) ? escapeInvisible(text, json, key === undefined ? path : [...path, key]) : json
+}
+
+const escapeInvisible = (text: string, json: string, field: Path): string => {
+  if (loneSurrogate.test(text)) {
+    return fail("loneSurrogate", field, "has half of a UTF-16 pair; replace it by U+FFFD or a real character")
+  }
+  let out = ""
+  for (const char of json) {
+    const code = char.codePointAt(0) ?? 0
+    out += code >= 0x7f && isInvisible(code) ? escapeUnicode(code) : char
+  }
+  return out
 }
 
 const escapeUnicode = (code: number): string =>
