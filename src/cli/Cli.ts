@@ -1,0 +1,309 @@
+/**
+ * The commands of `mtx-manager`: their options and help. What they do is in `commands/`, one module each, loaded when the
+ * command runs, so that `validate` does not wait for the server's code.
+ */
+import * as Args from "@effect/cli/Args"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
+import * as Span from "@effect/cli/HelpDoc/Span"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import type * as Option from "effect/Option"
+import { type CliError, exitCodes, usage } from "./CliError.js"
+import { commandLineProblem, flagsOf, type KnownFlags, logLevels } from "./CommandLine.js"
+import * as Output from "./Output.js"
+import { packageVersion } from "./PackageVersion.js"
+import { settingOption, settingTable } from "./Settings.js"
+
+const load = <Module>(module: () => Promise<Module>): Effect.Effect<Module> => Effect.promise(module)
+
+const flag = (name: string, help: string): Options.Options<boolean> =>
+  Options.boolean(name).pipe(Options.withDescription(help))
+
+const text = (name: string, value: string, help: string): Options.Options<Option.Option<string>> =>
+  Options.text(name).pipe(Options.withPseudoName(value), Options.withDescription(help), Options.optional)
+
+const nodeArgument = Args.text({ name: "node" }).pipe(Args.withDescription("Id of the node, such as cam-north"))
+
+const json = flag("json", "Print JSON, for programs")
+
+const DESCRIPTION = "config, state and authentication for fleets of MediaMTX nodes, from one place"
+
+const about = {
+  serve: "Run the manager",
+  validate: "Check mediamtx.yml files as MediaMTX would, without starting it",
+  render: "Print the exact config that a node gets; needs no running server",
+  "node-command": "Print the command that starts a MediaMTX node of this manager",
+  nodes: "List the nodes of a running manager",
+  events: "Print the events of a running manager",
+  import: "Make an existing mediamtx.yml the base config of the fleet"
+} as const
+
+/** Settings by which a command finds the data of a server, running or not. */
+const locate = {
+  base: settingOption("base"),
+  key: settingOption("key"),
+  data: settingOption("data")
+}
+
+const render = {
+  ...locate,
+  adminKey: settingOption("adminKey"),
+  config: settingOption("config"),
+  refreshEvery: settingOption("refreshEvery"),
+  refreshMode: settingOption("refreshMode")
+}
+
+const serve = Command.make(
+  "serve",
+  {
+    port: settingOption("port"),
+    host: settingOption("host"),
+    ...render,
+    database: settingOption("database"),
+    logFormat: settingOption("logFormat"),
+    quiet: flag("quiet", "Print the address only: neither the key nor the command for nodes")
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Serve.js")),
+      (module) => module.serve(options)
+    )
+).pipe(Command.withDescription(about.serve))
+
+const validate = Command.make(
+  "validate",
+  {
+    json,
+    strict: flag("strict", "Fail on warnings as well"),
+    files: Args.text({ name: "file" }).pipe(
+      Args.withDescription("A mediamtx.yml; - reads standard input"),
+      Args.atLeast(1)
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Validate.js")),
+      (module) => module.validate(options)
+    )
+).pipe(Command.withDescription(about.validate))
+
+const renderCommand = Command.make(
+  "render",
+  { node: text("node", "ID", "The node whose config is wanted"), ...render },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Render.js")),
+      (module) => module.render(options)
+    )
+).pipe(Command.withDescription(about.render))
+
+const nodeCommand = Command.make(
+  "node-command",
+  {
+    docker: flag("docker", "A docker run command (the default)"),
+    compose: flag("compose", "A service for docker-compose.yml"),
+    shell: flag("shell", "A command for a machine with MediaMTX and busybox"),
+    token: text("token", "TOKEN", "Token of the node, instead of the one derived from the key"),
+    withKey: flag(
+      "with-key",
+      "Put the shared key into the command, which then fits any node, instead of this node's token"
+    ),
+    ...locate,
+    node: nodeArgument
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/NodeCommand.js")),
+      (module) => module.nodeCommand(options)
+    )
+).pipe(Command.withDescription(about["node-command"]))
+
+const remote = { ...locate, adminKey: settingOption("adminKey") }
+
+const nodes = Command.make("nodes", { json, ...remote }, (options) =>
+  Effect.flatMap(
+    load(() => import("./commands/Nodes.js")),
+    (module) => module.nodes(options)
+  )
+).pipe(Command.withDescription(about.nodes))
+
+const events = Command.make(
+  "events",
+  {
+    follow: flag("follow", "Go on with new events until interrupted").pipe(Options.withAlias("f")),
+    after: text("after", "CURSOR", "Events after this cursor; 0 is all that are kept"),
+    node: text("node", "ID", "Events of this node only"),
+    json,
+    ...remote
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Events.js")),
+      (module) => module.events(options)
+    )
+).pipe(Command.withDescription(about.events))
+
+const importCommand = Command.make(
+  "import",
+  {
+    force: flag("force", "Replace an existing base config; a backup is kept"),
+    data: settingOption("data"),
+    config: settingOption("config"),
+    file: Args.text({ name: "file" }).pipe(Args.withDescription("A mediamtx.yml; - reads standard input"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Import.js")),
+      (module) => module.importConfig(options)
+    )
+).pipe(Command.withDescription(about.import))
+
+const subcommands = [serve, validate, renderCommand, nodeCommand, nodes, events, importCommand] as const
+
+const root = Command.make("mtx-manager").pipe(
+  Command.withDescription(DESCRIPTION),
+  Command.withSubcommands(subcommands)
+)
+
+/**
+ * The program's help. The parser's own puts every option of every command on one line each, too wide for any terminal.
+ */
+const rootHelp = (color: boolean): string => {
+  const section = (title: string, rows: ReadonlyArray<readonly [string, string]>): string =>
+    `${Output.paint(title, "bold", color)}\n${Output.table(rows.map(([name, about]) => [`  ${name}`, about]))}`
+  return [
+    `mtx-manager ${packageVersion()}: ${DESCRIPTION}`,
+    `${Output.paint("Usage", "bold", color)}\n  mtx-manager COMMAND [OPTIONS]\n  mtx-manager COMMAND --help`,
+    section("Commands", Object.entries(about)),
+    section("Options of every command", [
+      ["-h, --help", "What the command does and takes"],
+      ["--log-level LEVEL", `${logLevels.join(", ")} [MANAGER_LOG_LEVEL, default info]`],
+      ["--completions SHELL", "Print a completion script for bash, fish or zsh"],
+      ["--wizard", "Put the command together by answering questions"],
+      ["--version", "Print the version"]
+    ]),
+    section("Environment", [
+      ...Object.values(settingTable).map(({ flag, variable }) => [variable, `Same as ${flag}, which wins`] as const),
+      ["NO_COLOR", "Set to any text: no colours"]
+    ]),
+    section("Exit codes", [
+      ["0", "Done; of serve: stopped by SIGINT or SIGTERM"],
+      ["1", "Could not be done, or a checked file is not valid"],
+      ["2", "The command line or a setting is wrong; nothing was done"]
+    ])
+  ].join("\n\n")
+}
+
+const knownCommands: ReadonlyMap<string, KnownFlags> = new Map(
+  [...Command.getSubcommands(root)].map(([name, command]) => [name, flagsOf(CommandDescriptor.getUsage(command))])
+)
+
+const levelNames: Readonly<Record<string, LogLevel.LogLevel>> = {
+  ...Object.fromEntries(LogLevel.allLevels.map((level) => [level._tag.toLowerCase(), level])),
+  warn: LogLevel.Warning
+}
+
+/** `MANAGER_LOG_LEVEL`; the flag, which the argument parser applies inside of this, wins over it. */
+const logLevel: Effect.Effect<LogLevel.LogLevel, CliError> = Config.string("MANAGER_LOG_LEVEL").pipe(
+  Effect.orElseSucceed(() => ""),
+  Effect.flatMap((name) => {
+    const level = name === "" ? LogLevel.Info : levelNames[name.toLowerCase()]
+    return level === undefined
+      ? usage(`MANAGER_LOG_LEVEL: ${JSON.stringify(name)} is unknown; expected one of ${logLevels.join(", ")}`)
+      : Effect.succeed(level)
+  })
+)
+
+/** Of commands other than `serve`: what has to be said besides the result, plainly, on stderr. */
+const noteLogger = Logger.make<unknown, void>(({ logLevel, message }) => {
+  const words = (Array.isArray(message) ? message : [message]).map((part) =>
+    typeof part === "string" ? part : JSON.stringify(part)
+  )
+  process.stderr.write(`${logLevel.label.toLowerCase()}: ${words.join(" ")}\n`)
+})
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const run = (argv: ReadonlyArray<string>, output: Output.OutputShape): Effect.Effect<number> => {
+  const problem = (message: string): string =>
+    `${Output.paint("error:", "red", output.noteColor)} ${message.split("\n").join("\n       ")}`
+  const program = Effect.gen(function* () {
+    const words = argv.slice(2)
+    if (words.length === 0 || (words.length === 1 && (words[0] === "--help" || words[0] === "-h"))) {
+      return yield* output.line(rootHelp(output.color))
+    }
+    const mistake = commandLineProblem(words, knownCommands)
+    if (mistake !== undefined) return yield* usage(mistake)
+    const level = yield* logLevel
+    yield* Logger.withMinimumLogLevel(
+      Command.run(root, {
+        name: "mtx-manager",
+        version: packageVersion(),
+        summary: Span.text(DESCRIPTION)
+      })(argv),
+      level
+    )
+  })
+  return program.pipe(
+    Effect.as<number>(exitCodes.ok),
+    Effect.catchAll((error) => {
+      // The parser has printed its own.
+      if (ValidationError.isValidationError(error)) return Effect.succeed<number>(exitCodes.usage)
+      const code: number =
+        error instanceof Error && error._tag === "CliError" ? exitCodes[error.reason] : exitCodes.failed
+      const message = messageOf(error)
+      return message === "" ? Effect.succeed(code) : Effect.as(output.note(problem(message)), code)
+    }),
+    Effect.catchAllDefect((defect) =>
+      Effect.as(
+        output.note(
+          problem(
+            `this is a bug in mtx-manager: ${defect instanceof Error ? (defect.stack ?? defect.message) : String(defect)}`
+          )
+        ),
+        exitCodes.failed
+      )
+    ),
+    Effect.provide(
+      Layer.mergeAll(
+        NodeFileSystem.layer,
+        NodePath.layer,
+        NodeTerminal.layer,
+        Layer.succeed(Output.Output, output),
+        Output.layerConsole(output),
+        Logger.replace(Logger.defaultLogger, noteLogger),
+        CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false })
+      )
+    )
+  )
+}
+
+/** Runs the program and ends the process. */
+export const main = (argv: ReadonlyArray<string>): void => {
+  const output = Output.make({ stdout: process.stdout, stderr: process.stderr, noColor: process.env["NO_COLOR"] })
+  // `mtx-manager events | head`: the reader has gone, and with it the reason to go on.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
+  NodeRuntime.runMain(run(argv, output), {
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    teardown: (exit) => {
+      if (Exit.isSuccess(exit)) process.exit(Number(exit.value))
+      if (Cause.isInterruptedOnly(exit.cause)) process.exit(exitCodes.ok)
+      process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+      process.exit(exitCodes.failed)
+    }
+  })
+}

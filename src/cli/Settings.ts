@@ -1,0 +1,312 @@
+/**
+ * The prebuilt server's settings: flag, else environment variable, else what the last `serve` on the same data folder
+ * used (for commands that look at that server), else the default.
+ *
+ * One table ({@link settingTable}) is behind the options, the help, the errors and the documentation, so that they can't
+ * disagree. Every wrong setting is reported at once, by the name under which it was given.
+ */
+
+import * as nodePath from "node:path"
+import * as Options from "@effect/cli/Options"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { type CliError, usage } from "./CliError.js"
+
+export type RefreshMode = "loop" | "updater" | "none"
+export type LogFormat = "pretty" | "json"
+
+export interface Settings {
+  /** 0: any free port. */
+  readonly port: number
+  readonly host: string
+  /** How nodes reach the manager, without a slash at the end; undefined when not given: it depends on the port. */
+  readonly base: string | undefined
+  /** Undefined when not given: the one kept in the data folder. */
+  readonly key: Redacted.Redacted | undefined
+  /** Undefined: the key administrates as well. */
+  readonly adminKey: Redacted.Redacted | undefined
+  /** Absolute. */
+  readonly data: string
+  /** A mediamtx.yml-shaped file, or a folder; absolute. */
+  readonly config: string
+  /** SQLite file, absolute, or `:memory:`. */
+  readonly database: string
+  /** Seconds. */
+  readonly refreshEvery: number
+  readonly refreshMode: RefreshMode
+  readonly logFormat: LogFormat
+}
+
+/** A settings' raw text by its name in {@link settingTable}. */
+export type Flags = { readonly [name in SettingName]?: Option.Option<string> }
+
+interface Setting<A> {
+  readonly flag: `--${string}`
+  readonly variable: `MANAGER_${string}`
+  /** Placeholder of the value in the help. */
+  readonly value: string
+  readonly about: string
+  /** The default in words. */
+  readonly fallback: string
+  readonly secret?: true
+  /** Left: what is wrong and what would be right. */
+  readonly parse: (text: string, cwd: string) => Either.Either<A, Wrong>
+}
+
+interface Wrong {
+  /** What the text is or is not, to be read after its name and value. */
+  readonly problem: string
+  readonly expected: string
+}
+
+const wrong = (problem: string, expected: string) => Either.left<Wrong>({ problem, expected })
+
+const wholeNumber = /^[0-9]{1,9}$/
+
+const parsePort = (text: string): Either.Either<number, Wrong> =>
+  wholeNumber.test(text) && Number(text) <= 65_535
+    ? Either.right(Number(text))
+    : wrong("is not a TCP port", "a whole number from 1 to 65535, or 0 for any free port")
+
+const parseHost = (text: string): Either.Either<string, Wrong> => {
+  const bare = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
+  return /^[A-Za-z0-9][A-Za-z0-9.-]*$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9]+)?$/.test(bare)
+    ? Either.right(bare)
+    : wrong("is not an address to listen on", "an IP address or host name: 127.0.0.1, ::1, 0.0.0.0 for all interfaces")
+}
+
+const parseBase = (text: string): Either.Either<string, Wrong> => {
+  const expected = "the URL under which nodes reach the manager, such as https://manager.example.com"
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    return wrong("is not a URL", expected)
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") return wrong("is neither http:// nor https://", expected)
+  if (url.username !== "" || url.password !== "") {
+    return wrong("holds a user name or password, which would stand in every node's config", "the URL without them")
+  }
+  if (url.search !== "" || url.hash !== "") return wrong("has a ? or # part", "the URL without it")
+  // The text ends up in commands that MediaMTX splits and expands and that shells read.
+  if (!/^[A-Za-z0-9:/._~[\]%-]*$/.test(url.href)) return wrong("has characters that need quoting", expected)
+  return Either.right(url.href.replace(/\/+$/, ""))
+}
+
+const parseKey = (text: string): Either.Either<Redacted.Redacted, Wrong> => {
+  if (!/^[\x21-\x7e]*$/.test(text)) {
+    return wrong("has spaces or characters beyond ASCII", "letters, digits and punctuation, at least 8 of them")
+  }
+  // It travels in headers, URLs, YAML and shell commands.
+  if (/["'\\$`]/.test(text)) return wrong("has a quote, backslash, $ or `", "a key without these")
+  if (text.length < 8) return wrong("is shorter than 8 characters", "a long random text: openssl rand -base64 32")
+  return Either.right(Redacted.make(text))
+}
+
+const parsePath = (text: string, cwd: string): Either.Either<string, Wrong> =>
+  text.includes("\0") ? wrong("has a NUL character", "a path") : Either.right(nodePath.resolve(cwd, text))
+
+const parseDatabase = (text: string, cwd: string): Either.Either<string, Wrong> => {
+  if (text === ":memory:") return Either.right(text)
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]+):/.exec(text)?.[1]?.toLowerCase()
+  if (scheme === "postgres" || scheme === "postgresql") {
+    return wrong("names a PostgreSQL server, which this version does not support yet", "the path of an SQLite file")
+  }
+  if (scheme !== undefined) return wrong(`begins with the unknown scheme ${scheme}:`, "the path of an SQLite file")
+  return parsePath(text, cwd)
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600 }
+
+const parseEvery = (text: string): Either.Either<number, Wrong> => {
+  const match = /^([0-9]{1,6})(s|m|h|)$/.exec(text)
+  const seconds = match === null ? Number.NaN : Number(match[1]) * (unitSeconds[match[2] ?? ""] ?? Number.NaN)
+  // MediaMTX drops a change that follows another one within a second.
+  return seconds >= 2 && seconds <= 3600
+    ? Either.right(seconds)
+    : wrong("is not an interval", "2s to 1h in whole seconds, minutes or hours, such as 10s or 1m")
+}
+
+const oneOf =
+  <const Words extends ReadonlyArray<string>>(...words: Words) =>
+  (text: string): Either.Either<Words[number], Wrong> => {
+    const found = words.find((word) => word === text)
+    return found === undefined ? wrong("is unknown", `one of ${words.join(", ")}`) : Either.right(found)
+  }
+
+const setting = <A>(definition: Setting<A>): Setting<A> => definition
+
+/** Every setting, in the order of the help. */
+export const settingTable = {
+  port: setting({
+    flag: "--port",
+    variable: "MANAGER_PORT",
+    value: "PORT",
+    about: "Port to listen on",
+    fallback: "8080",
+    parse: parsePort
+  }),
+  host: setting({
+    flag: "--host",
+    variable: "MANAGER_HOST",
+    value: "ADDRESS",
+    about: "Address to listen on; 0.0.0.0 for all interfaces",
+    fallback: "127.0.0.1",
+    parse: parseHost
+  }),
+  base: setting({
+    flag: "--base",
+    variable: "MANAGER_BASE",
+    value: "URL",
+    about: "URL under which nodes reach the manager",
+    fallback: "http://localhost:PORT",
+    parse: parseBase
+  }),
+  key: setting({
+    flag: "--key",
+    variable: "MANAGER_KEY",
+    value: "KEY",
+    about: "Shared key of the fleet (prefer the variable: other users can see a process's flags)",
+    fallback: "generated once and kept in DATA/key",
+    secret: true,
+    parse: parseKey
+  }),
+  adminKey: setting({
+    flag: "--admin-key",
+    variable: "MANAGER_ADMIN_KEY",
+    value: "KEY",
+    about: "Key for administration, so that the shared key serves nodes only",
+    fallback: "same as the key",
+    secret: true,
+    parse: parseKey
+  }),
+  data: setting({
+    flag: "--data",
+    variable: "MANAGER_DATA",
+    value: "FOLDER",
+    about: "Folder for the key, the database and the default config",
+    fallback: "./data",
+    parse: parsePath
+  }),
+  config: setting({
+    flag: "--config",
+    variable: "MANAGER_CONFIG",
+    value: "PATH",
+    about: "A mediamtx.yml, or a folder with base.yml, nodes/ID.yml and manager.yml",
+    fallback: "DATA/config",
+    parse: parsePath
+  }),
+  database: setting({
+    flag: "--database",
+    variable: "MANAGER_DATABASE",
+    value: "FILE",
+    about: "SQLite file",
+    fallback: "DATA/manager.db",
+    parse: parseDatabase
+  }),
+  refreshEvery: setting({
+    flag: "--refresh-every",
+    variable: "MANAGER_REFRESH_EVERY",
+    value: "INTERVAL",
+    about: "How often a node looks for a new config",
+    fallback: "10s",
+    parse: parseEvery
+  }),
+  refreshMode: setting({
+    flag: "--refresh-mode",
+    variable: "MANAGER_REFRESH_MODE",
+    value: "loop|updater|none",
+    about: "Who looks: a loop inside of MediaMTX (needs the ffmpeg image), the updater sidecar, or nobody",
+    fallback: "loop",
+    parse: oneOf("loop", "updater", "none")
+  }),
+  logFormat: setting({
+    flag: "--log-format",
+    variable: "MANAGER_LOG_FORMAT",
+    value: "pretty|json",
+    about: "Form of the log on stderr",
+    fallback: "pretty",
+    parse: oneOf("pretty", "json")
+  })
+} as const
+
+export type SettingName = keyof typeof settingTable
+
+/** The option of a setting, in text: {@link resolveSettings} reads it, so that all errors look the same. */
+export const settingOption = (name: SettingName): Options.Options<Option.Option<string>> => {
+  const { about, fallback, flag, value, variable } = settingTable[name]
+  return Options.text(flag.slice(2)).pipe(
+    Options.withPseudoName(value),
+    Options.withDescription(`${about} [${variable}, default ${fallback}]`),
+    Options.optional
+  )
+}
+
+/** What the last `serve` of a data folder ran with: the defaults of commands that look at it. Never a secret. */
+export type Remembered = { readonly [name in SettingName]?: string }
+
+/**
+ * Resolves all settings from the flags given, the environment (by the ConfigProvider) and the rest.
+ * Fails with one message for all that is wrong.
+ */
+export const resolveSettings = <R = never>(
+  flags: Flags,
+  cwd: string,
+  remembered?: (data: string) => Effect.Effect<Remembered, never, R>
+): Effect.Effect<Settings, CliError, R> =>
+  Effect.gen(function* () {
+    const complaints: Array<string> = []
+    let rest: Remembered = {}
+
+    const read = <A>(name: SettingName, definition: Setting<A>) =>
+      Effect.gen(function* () {
+        const flag = Option.getOrUndefined(flags[name] ?? Option.none())
+        // A variable that is set but empty (`KEY=${KEY:-}` in a compose file) counts as not set.
+        const variable =
+          flag !== undefined
+            ? undefined
+            : yield* Config.string(definition.variable).pipe(
+                Effect.orElseSucceed(() => ""),
+                Effect.map((text) => (text === "" ? undefined : text))
+              )
+        const given = flag ?? variable
+        const text = given ?? rest[name]
+        if (text === undefined) return undefined
+        const source =
+          flag !== undefined
+            ? definition.flag
+            : variable !== undefined
+              ? definition.variable
+              : `the last ${definition.flag}`
+        const parsed = definition.parse(text, cwd)
+        if (Either.isRight(parsed)) return parsed.right
+        const shown =
+          definition.secret === true ? "the key given" : text === "" ? "the empty text" : JSON.stringify(text)
+        complaints.push(`${source}: ${shown} ${parsed.left.problem}; expected ${parsed.left.expected}`)
+        return undefined
+      })
+
+    const data = (yield* read("data", settingTable.data)) ?? nodePath.resolve(cwd, "data")
+    if (remembered !== undefined) rest = yield* remembered(data)
+    const settings: Settings = {
+      port: (yield* read("port", settingTable.port)) ?? 8080,
+      host: (yield* read("host", settingTable.host)) ?? "127.0.0.1",
+      base: yield* read("base", settingTable.base),
+      key: yield* read("key", settingTable.key),
+      adminKey: yield* read("adminKey", settingTable.adminKey),
+      data,
+      config: (yield* read("config", settingTable.config)) ?? nodePath.join(data, "config"),
+      database: (yield* read("database", settingTable.database)) ?? nodePath.join(data, "manager.db"),
+      refreshEvery: (yield* read("refreshEvery", settingTable.refreshEvery)) ?? 10,
+      refreshMode: (yield* read("refreshMode", settingTable.refreshMode)) ?? "loop",
+      logFormat: (yield* read("logFormat", settingTable.logFormat)) ?? "pretty"
+    }
+    if (complaints.length > 0) return yield* usage(complaints.join("\n"))
+    return settings
+  })
+
+/** The base URL: as given, or this machine's. */
+export const baseOf = (settings: Settings, port = settings.port): string => settings.base ?? `http://localhost:${port}`

@@ -1,0 +1,67 @@
+/**
+ * `node-command ID`: the command that makes a machine a node of this manager.
+ */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { DataFolderError } from "../../adapters/node/DataFolder.js"
+import { CommandTextError } from "../../mediamtx/CommandText.js"
+import { type NodeCommandForm, nodeCommand as write } from "../../mediamtx/NodeCommand.js"
+import * as Credentials from "../../services/Credentials.js"
+import { keyOf, nodeIdOf, settingsOf } from "../Access.js"
+import { type CliError, failed, usage } from "../CliError.js"
+import { Output } from "../Output.js"
+import { baseOf, type Flags } from "../Settings.js"
+
+export interface NodeCommandOptions extends Flags {
+  readonly docker: boolean
+  readonly compose: boolean
+  readonly shell: boolean
+  readonly token: Option.Option<string>
+  readonly withKey: boolean
+  readonly node: string
+}
+
+const formOf = (options: NodeCommandOptions): Effect.Effect<NodeCommandForm, CliError> => {
+  const given = (["docker", "compose", "shell"] as const).filter((form) => options[form])
+  return given.length > 1
+    ? usage(`${given.map((form) => `--${form}`).join(" and ")} exclude each other`)
+    : Effect.succeed(given[0] ?? "docker")
+}
+
+/** Whether a URL means the very machine it is used on. */
+export const isLoopback = (base: string): boolean => {
+  const { hostname } = new URL(base)
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.")
+}
+
+export const nodeCommand = (
+  options: NodeCommandOptions
+): Effect.Effect<void, CliError | DataFolderError, FileSystem.FileSystem | Output> =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const form = yield* formOf(options)
+    const node = yield* nodeIdOf(options.node, "node")
+    if (Option.isSome(options.token) && options.withKey) {
+      return yield* usage("--token and --with-key exclude each other")
+    }
+    const settings = yield* settingsOf(options)
+    const base = baseOf(settings)
+    let secret: string | Redacted.Redacted
+    if (Option.isSome(options.token)) secret = options.token.value
+    else {
+      const key = yield* keyOf(settings)
+      secret = options.withKey ? key : yield* (yield* Credentials.make({ key })).nodeToken(node)
+    }
+    const text = yield* Effect.try({
+      try: () => write(form, { base, node, secret }),
+      catch: (error) => (error instanceof CommandTextError ? failed(error.message) : failed(String(error)))
+    })
+    if (form !== "shell" && isLoopback(base)) {
+      yield* output.note(
+        `warning: ${base} is not reachable from inside a container: give the manager's address by --base, or run the container with --network host`
+      )
+    }
+    yield* output.line(text.trimEnd())
+  })

@@ -1,0 +1,3 @@
+import type * as Effect from "effect/Effect"
+import { type CliError, failed } from "../CliError.js"
+export const render = (_options: object): Effect.Effect<void, CliError> => failed("not built yet")
