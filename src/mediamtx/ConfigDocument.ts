@@ -343,13 +343,13 @@ const explain = (error: {
   readonly pos: [number, number]
 }): RawIssue => {
   const [start, end] = error.pos
-  const known = explanations[error.code] ?? missing.find(({ pattern }) => pattern.test(error.message))?.text
+  const known = missing.find(({ pattern }) => pattern.test(error.message))?.text ?? explanations[error.code]
   return { start, end, message: known?.[0] ?? error.message.replace(/: ".*"$/s, ""), hint: known?.[1] }
 }
 
 type Explanation = readonly [message: string, hint?: string]
 
-/** The parser has one code for all of these. */
+/** The parser's codes put these together with others. */
 const missing: ReadonlyArray<{ readonly pattern: RegExp; readonly text: Explanation }> = [
   {
     pattern: /^Missing closing/,

@@ -127,8 +127,10 @@ const visible = (text: string): string =>
     .replace(/\t/g, " ")
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g, "\ufffd")
 
-const prose = (text: string): string =>
-  visible(mask(text.replace(/\s*\n\s*/g, " "), secretsInText(text.replace(/\s*\n\s*/g, " "))))
+const prose = (text: string): string => {
+  const line = text.replace(/\s*\n\s*/g, " ")
+  return visible(mask(line, secretsInUrls(line)))
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Secrets
@@ -177,19 +179,27 @@ const secretRanges = (
   return ranges
 }
 
-/** `name: value` in a flow mapping, `name=value` in a query or a command; quoted values may hold anything. */
+/** `name: value` in a flow mapping or a header, `name=value` in a query; quoted values may hold anything. */
 const namedValue =
-  /([A-Za-z_][\w-]*)["']?(?:(:\s*|\s*=\s*))("(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|[^\s"'&,}\]][^"',}\]&]*)/g
+  /(?:pass|password|passphrase|secret|token|key|credential|authorization)s?["']?\s*(?::\s*("(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|[^\s"',}\]][^"',}\]]*)|=\s*("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"'&,}\]]+))/gi
+/** `--password value` of a command. */
+const option =
+  /(?<=\s)-{1,2}[\w-]{0,40}?(?:pass|password|passphrase|secret|token|key|credential)s?\s+("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"']+)/gi
 const url = /[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s"']+/g
 const authorization = /\b(?:bearer|basic)\s+([^\s"']+)|\s(?:-u|--user)[\s=]+(?:"[^"]*"|'[^']*'|[^\s"']+)/gi
 
 const secretsInText = (text: string): ReadonlyArray<Range> => {
-  const ranges: Array<Range> = []
-  for (const match of text.matchAll(namedValue)) {
-    const [whole, name = "", , value = ""] = match
-    const end = match.index + whole.length
-    if (isSecretName(name)) ranges.push([end - value.length, end])
+  const ranges: Array<Range> = [...secretsInUrls(text)]
+  for (const match of [...text.matchAll(namedValue), ...text.matchAll(option)]) {
+    const end = match.index + match[0].length
+    ranges.push([end - (match[1] ?? match[2] ?? "").length, end])
   }
+  return ranges
+}
+
+/** Also for messages, in which a name before a colon is only a sentence about it. */
+const secretsInUrls = (text: string): ReadonlyArray<Range> => {
+  const ranges: Array<Range> = []
   for (const match of text.matchAll(url)) {
     const authority = match.index + match[0].indexOf("://") + 3
     const end = match.index + match[0].length
