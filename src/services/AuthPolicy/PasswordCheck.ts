@@ -127,7 +127,7 @@ export const make = (options: PasswordCheckOptions = {}): Effect.Effect<Password
     return {
       remembered: (id, password) => recall(keyOf(id, password)),
       verify: (id, hash, password) =>
-        Effect.suspend(() => {
+        Effect.suspend((): Effect.Effect<boolean, Argon2Unavailable | TooManyChecks> => {
           const key = keyOf(id, password)
           const known = recall(key)
           if (known !== undefined) return Effect.succeed(known)

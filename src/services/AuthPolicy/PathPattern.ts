@@ -19,7 +19,7 @@ const special = /[\\^$.|?+()[\]{}]/g
 
 /** `**` between slashes is any number of segments, none included; elsewhere any text. `*` is any text without a slash. */
 const globToRe2 = (glob: string): string => {
-  let out = "^"
+  let out = "(?s)^"
   let index = 0
   while (index < glob.length) {
     if (glob.startsWith("**/", index) && (index === 0 || glob[index - 1] === "/")) {
