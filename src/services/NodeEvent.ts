@@ -2,6 +2,7 @@
  * What the manager notices about a node, as opposed to what the node's hooks report.
  */
 import * as Schema from "effect/Schema"
+import { Timestamp } from "./Timestamp.js"
 
 export const NodeStatus = Schema.Literal("online", "stale", "offline").annotations({
   identifier: "NodeStatus",
@@ -10,21 +11,28 @@ export const NodeStatus = Schema.Literal("online", "stale", "offline").annotatio
 })
 export type NodeStatus = typeof NodeStatus.Type
 
+/**
+ * When it came about, as the registry knows it; the record that carries the event says when it was written to the log,
+ * which may be later. What the node opened before this time has ended; what it opened after it has not.
+ */
+const since = { since: Schema.optional(Timestamp) }
+
 export const NodeEvent = Schema.Union(
   /** First contact with this node id. */
   Schema.Struct({ event: Schema.Literal("node_discovered") }),
   /** The status changed. */
   Schema.Struct({
     event: Schema.Literal("node_online", "node_stale", "node_offline"),
-    previous: NodeStatus
+    previous: NodeStatus,
+    ...since
   }),
   /** The MediaMTX process was started anew: everything that was open on it has ended. */
-  Schema.Struct({ event: Schema.Literal("node_restarted") }),
+  Schema.Struct({ event: Schema.Literal("node_restarted"), ...since }),
   /** It reported another config hash as applied. */
   Schema.Struct({ event: Schema.Literal("node_config_applied"), hash: Schema.String }),
   /** It reported that it could not apply a config. */
   Schema.Struct({ event: Schema.Literal("node_config_failed"), error: Schema.String }),
   /** An operator removed it from the registry. */
-  Schema.Struct({ event: Schema.Literal("node_removed") })
+  Schema.Struct({ event: Schema.Literal("node_removed"), ...since })
 ).annotations({ identifier: "NodeEvent" })
 export type NodeEvent = typeof NodeEvent.Type

@@ -1,0 +1,76 @@
+/**
+ * NodeEventLog: puts what the NodeRegistry notices onto the HookBus, so that one log tells the whole story.
+ *
+ * The registry never waits for the bus. While the bus can't be written, changes wait in the registry's buffer for this
+ * subscriber (see `NodeRegistry.changes`) and are tried again; beyond that buffer the oldest are lost.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { HookBus } from "./HookBus.js"
+import { type NodeChange, NodeRegistry } from "./NodeRegistry.js"
+
+/** 50 ms, 100 ms, … then every 5 seconds, for as long as the layer lives. */
+const retryPolicy = Schedule.exponential("50 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")))
+
+/** Changes that are handed to the bus at a time: enough for its group commit, few enough to stay in the order of the nodes. */
+const AT_ONCE = 256
+
+/** How long the end of the layer waits for the bus to take what is left. */
+const DRAIN_TIME = "3 seconds"
+
+/**
+ * Forwards every change from now on. The changes of one node reach the bus in their order, and one at a time; those of
+ * different nodes together, so that 10,000 nodes going offline in one moment cost a few commits. Each is retried until the
+ * bus takes it. When the scope closes, what is left is still forwarded, for three seconds at most.
+ */
+export const make: Effect.Effect<void, never, HookBus | NodeRegistry | Scope.Scope> = Effect.gen(function* () {
+  const bus = yield* HookBus
+  const registry = yield* NodeRegistry
+  // A scope of its own: it is closed first, so that nothing is added while the rest is drained.
+  const subscription = yield* Scope.make()
+  const mailbox = yield* Scope.extend(registry.subscribe, subscription)
+
+  const publish = (change: NodeChange) =>
+    Effect.retry(
+      Effect.tapError(bus.publish(change.node, change.event), (error) =>
+        Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged, will try again`, error)
+      ),
+      retryPolicy
+    )
+
+  const forward = (changes: ReadonlyArray<NodeChange>) => {
+    const byNode = new Map<string, Array<NodeChange>>()
+    for (const change of changes) {
+      const of = byNode.get(change.node)
+      if (of === undefined) byNode.set(change.node, [change])
+      else of.push(change)
+    }
+    return Effect.forEach(byNode.values(), (of) => Effect.forEach(of, publish, { discard: true }), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }
+
+  const step = Effect.flatMap(mailbox.takeAll, ([messages, done]) => {
+    const changes = Chunk.toReadonlyArray(messages)
+    const slices: Array<ReadonlyArray<NodeChange>> = []
+    for (let i = 0; i < changes.length; i += AT_ONCE) slices.push(changes.slice(i, i + AT_ONCE))
+    return Effect.as(Effect.forEach(slices, forward, { discard: true }), done)
+  })
+
+  const fiber = yield* Effect.forkScoped(Effect.repeat(step, { until: (done) => done }))
+  yield* Effect.addFinalizer(() =>
+    Effect.zipRight(
+      Scope.close(subscription, Exit.void),
+      // Finalizers can't be interrupted, but waiting in vain has to end.
+      Effect.timeoutOption(Effect.disconnect(Effect.interruptible(Fiber.await(fiber))), DRAIN_TIME)
+    )
+  )
+})
+
+export const layer: Layer.Layer<never, never, HookBus | NodeRegistry> = Layer.scopedDiscard(make)
