@@ -145,7 +145,8 @@ const isSecretName = (name: string): boolean =>
   /(?:pass|password|passphrase|secret|token|key|credentials?)s?$/i.test(name)
 
 /** The `name:` that a line begins with, behind its indentation and list dashes. */
-const leadingKey = /^(?:\s*(?:[-?]\s+)*)(?:"([^"]*)"|'([^']*)'|([^\s"'#{}[\],&*!|>%@`][^:#]*?))\s*:(?=\s|$)/
+const leadingKey =
+  /^(?:\s*(?:[-?]\s+){0,16})(?:"([^"]*)"|'([^']*)'|([^\s"'#{}[\],&*!|>%@`][^:#]{0,1024}?))\s{0,16}:(?=\s|$)/
 
 const keyOf = (line: string): { readonly name: string; readonly end: number } | undefined => {
   const match = leadingKey.exec(line)
@@ -185,7 +186,8 @@ const namedValue =
 /** `--password value` of a command. */
 const option =
   /(?<=\s)-{1,2}[\w-]{0,40}?(?:pass|password|passphrase|secret|token|key|credential)s?\s+("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"']+)/gi
-const url = /[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s"']+/g
+/** Counts are bounded, here and above, so that a line of a megabyte takes no megabyte squared. */
+const url = /[A-Za-z][A-Za-z0-9+.-]{0,30}:\/\/[^\s"']+/g
 const authorization = /\b(?:bearer|basic)\s+([^\s"']+)|\s(?:-u|--user)[\s=]+(?:"[^"]*"|'[^']*'|[^\s"']+)/gi
 
 const secretsInText = (text: string): ReadonlyArray<Range> => {

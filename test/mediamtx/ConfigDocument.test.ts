@@ -490,6 +490,18 @@ authInternalUsers:
     assert.strictEqual(underline.indexOf("^^^^"), source.indexOf("HERE"))
   })
 
+  it("a line of a megabyte is no denial of service", () => {
+    for (const part of ["x", " ", "-", "key", "'", '"', "a:", "key: ", "://", " - ", "=", "pass "]) {
+      const line = part.repeat(1_000_000 / part.length)
+      const out = formatIssues({
+        text: line,
+        file: "x",
+        issues: [{ severity: "error", message: "m", field: [], position: { line: 1, column: 500_000 } }]
+      })
+      assert.isBelow(out.length, 1000)
+    }
+  })
+
   it("colours only if asked", () => {
     assert.notInclude(print({ field: ["paths"] }), "\u001b")
     assert.include(print({ field: ["paths"] }, true), "\u001b[1;31merror:\u001b[0m")
