@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,11 +6,7 @@ import { Effect, Exit } from "effect"
 import { migrations, migrationsTable } from "../../src/sql/Migrations.js"
 import * as SqliteNode from "../../src/sql/SqliteNode.js"
 import { pragmas } from "../../src/sql/SqliteTuning.js"
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "mtx-manager-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+import { tempFolder } from "./support/TempDatabase.js"
 
 const pragma = (name: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql.unsafe(`PRAGMA ${name}`).values, (rows) => rows[0]?.[0]))
@@ -19,7 +14,7 @@ const pragma = (name: string) =>
 describe("SqliteNode", () => {
   it.scoped("creates folder and file for the owner only, the write-ahead log too", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "data", "deep", "manager.sqlite")
+      const filename = join(yield* tempFolder, "data", "deep", "manager.sqlite")
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`SELECT 1`
@@ -33,7 +28,7 @@ describe("SqliteNode", () => {
 
   it.scoped("tightens the mode of a file that is already there", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "manager.sqlite")
+      const filename = join(yield* tempFolder, "manager.sqlite")
       writeFileSync(filename, "")
       chmodSync(filename, 0o644)
       yield* Effect.provide(Effect.void, SqliteNode.layer({ filename }))
@@ -43,7 +38,7 @@ describe("SqliteNode", () => {
 
   it.scoped("every PRAGMA is in force, FULL by default", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "manager.sqlite")
+      const filename = join(yield* tempFolder, "manager.sqlite")
       yield* Effect.gen(function* () {
         for (const { name, expected } of pragmas()) assert.strictEqual(yield* pragma(name), expected, name)
         assert.strictEqual(yield* pragma("synchronous"), 2)
@@ -54,7 +49,7 @@ describe("SqliteNode", () => {
 
   it.scoped("takes another tuning", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "manager.sqlite")
+      const filename = join(yield* tempFolder, "manager.sqlite")
       yield* Effect.gen(function* () {
         assert.strictEqual(yield* pragma("synchronous"), 1)
         assert.strictEqual(yield* pragma("busy_timeout"), 250)
@@ -67,7 +62,7 @@ describe("SqliteNode", () => {
 
   it.scoped("runs every migration once; a second start runs none", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "manager.sqlite")
+      const filename = join(yield* tempFolder, "manager.sqlite")
       const steps = Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         return yield* sql`SELECT migration_id, name, created_at FROM ${sql(migrationsTable)} ORDER BY migration_id`
@@ -91,7 +86,7 @@ describe("SqliteNode", () => {
 
   it.scoped("a database of a newer version is refused and says so", () =>
     Effect.gen(function* () {
-      const filename = join(yield* folder, "manager.sqlite")
+      const filename = join(yield* tempFolder, "manager.sqlite")
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`INSERT INTO ${sql(migrationsTable)} (migration_id, name) VALUES (9999, 'from_the_future')`
@@ -106,7 +101,7 @@ describe("SqliteNode", () => {
 
   it.scoped("a file that is no database, and a folder that can't be made, fail with the path and the reason", () =>
     Effect.gen(function* () {
-      const base = yield* folder
+      const base = yield* tempFolder
       const garbage = join(base, "garbage.sqlite")
       writeFileSync(garbage, "this is not a database, and long enough to be taken for one if nobody looks\n".repeat(20))
       for (const filename of [garbage, join(garbage, "below", "a.sqlite"), base]) {
