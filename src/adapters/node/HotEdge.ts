@@ -1,0 +1,150 @@
+/**
+ * Answers the hot routes at the edge of node:http, before any router: body read by hand, one captured runtime, one write.
+ * Everything else goes on to `next`.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
+import type { HotResponse } from "../../api/HotResponse.js"
+import {
+  BODY_LIMIT,
+  type HotRequest,
+  type HotRoute,
+  type HotRoutesShape,
+  match,
+  TooLarge
+} from "../../api/HotRoutes.js"
+import { settled } from "../../api/Settled.js"
+
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface HotEdgeOptions {
+  /**
+   * How many proxies in front append to `X-Forwarded-For` (default 0: the header is ignored, anyone can send it).
+   * The address is the entry that the outermost of them added.
+   */
+  readonly trustedProxies?: number | undefined
+}
+
+/** Address of the client, seen through that many proxies. */
+export const clientAddress = (request: IncomingMessage, trustedProxies: number): string | undefined => {
+  const direct = request.socket.remoteAddress
+  if (trustedProxies <= 0) return direct
+  const header = request.headers["x-forwarded-for"]
+  if (header === undefined) return direct
+  const chain = (typeof header === "string" ? header : header.join(",")).split(",")
+  const address = chain[Math.max(0, chain.length - trustedProxies)]?.trim()
+  return address === undefined || address === "" ? direct : address
+}
+
+const send = (response: ServerResponse, hot: HotResponse): void => {
+  if (response.destroyed) return
+  // A flat list of names and values is the one form of headers that node:http takes without copying.
+  response.writeHead(hot.status, hot.headers as Array<string>)
+  if (hot.body.length === 0) response.end()
+  else response.end(hot.body)
+}
+
+const REPLACEMENT = "\uFFFD"
+
+/** Bytes as text where that is certain; else the bytes, for a strict decoder to judge. */
+const lenient = (bytes: Buffer): string | Uint8Array => {
+  const text = bytes.toString("utf8")
+  return text.includes(REPLACEMENT) ? bytes : text
+}
+
+/**
+ * Collects the body, then calls `done` once. Beyond the limit it stops reading: what has come is thrown away.
+ * A client that leaves before the end is not answered.
+ */
+const readBody = (request: IncomingMessage, done: (body: HotRequest["body"]) => void): void => {
+  let first: Buffer | undefined
+  let more: Array<Buffer> | undefined
+  let size = 0
+  const onData = (chunk: Buffer): void => {
+    size += chunk.length
+    if (size > BODY_LIMIT) {
+      request.off("data", onData)
+      request.off("end", onEnd)
+      request.resume()
+      first = undefined
+      more = undefined
+      return done(TooLarge)
+    }
+    if (first === undefined) first = chunk
+    else if (more === undefined) more = [first, chunk]
+    else more.push(chunk)
+  }
+  const onEnd = (): void => {
+    if (first === undefined) done("")
+    else done(lenient(more === undefined ? first : Buffer.concat(more, size)))
+  }
+  request.on("data", onData)
+  request.on("end", onEnd)
+}
+
+/** Milliseconds for which the rest of a refused body is read and dropped, so that the client gets to read our answer. */
+const LINGER = 2_000
+
+/** Sends the refusal of a body that is too large, and gives the connection up without cutting the answer off. */
+const sendAndClose = (request: IncomingMessage, response: ServerResponse, hot: HotResponse): void => {
+  send(response, hot)
+  const socket = request.socket
+  request.resume()
+  socket.setTimeout(LINGER, () => socket.destroy())
+}
+
+const sendOnly = (_: IncomingMessage, response: ServerResponse, hot: HotResponse): void => send(response, hot)
+
+/** The listener for node:http's `request` event. Its runtime answers what can't be answered at once. */
+export const make = (
+  hot: HotRoutesShape,
+  next: RequestListener,
+  options: HotEdgeOptions = {}
+): Effect.Effect<RequestListener> =>
+  Effect.map(Effect.runtime<never>(), (runtime) => {
+    const runFork = Runtime.runFork(runtime)
+    const trustedProxies = options.trustedProxies ?? 0
+
+    const answer = (
+      route: HotRoute,
+      query: string,
+      body: HotRequest["body"],
+      request: IncomingMessage,
+      response: ServerResponse
+    ): void => {
+      const reply = body === TooLarge ? sendAndClose : sendOnly
+      const effect = hot.answer(route, {
+        method: request.method ?? "GET",
+        query,
+        header: (name) => {
+          const value = request.headers[name]
+          return typeof value === "object" ? value[0] : value
+        },
+        address: clientAddress(request, trustedProxies),
+        body
+      })
+      const known = settled(effect)
+      if (known !== undefined) return reply(request, response, known.value)
+      runFork(effect).addObserver((exit) => {
+        if (Exit.isSuccess(exit)) reply(request, response, exit.value)
+        // Only an interruption ends here: the manager is going down.
+        else response.destroy()
+      })
+    }
+
+    return (request, response) => {
+      const url = request.url ?? "/"
+      const at = url.indexOf("?")
+      const route = match(request.method ?? "GET", at === -1 ? url : url.slice(0, at))
+      if (route === undefined) return next(request, response)
+      const query = at === -1 ? "" : url.slice(at + 1)
+      if (route._tag === "Config") return answer(route, query, "", request, response)
+      const declared = request.headers["content-length"]
+      if (declared !== undefined && Number(declared) > BODY_LIMIT) {
+        return answer(route, query, TooLarge, request, response)
+      }
+      readBody(request, (body) => answer(route, query, body, request, response))
+    }
+  })

@@ -1,0 +1,174 @@
+/**
+ * The manager on node:http: hot routes at the edge, everything else by the HttpApi's app.
+ *
+ * Closing its scope stops accepting, ends event streams, lets requests finish, and after `grace` cuts what is left.
+ */
+import * as Http from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { Scope } from "effect/Scope"
+import { InvalidRequest } from "../../api/ApiError.js"
+import { Draining } from "../../api/Draining.js"
+import * as HotResponse from "../../api/HotResponse.js"
+import { BODY_LIMIT, HotRoutes } from "../../api/HotRoutes.js"
+import { ManagerHttp } from "../../api/ManagerHttp.js"
+import * as HotEdge from "./HotEdge.js"
+
+export interface NodeServerOptions extends HotEdge.HotEdgeOptions {
+  /** Default 8080; 0 takes any free port. */
+  readonly port?: number | undefined
+  /** Default 127.0.0.1. */
+  readonly host?: string | undefined
+  /** How long requests may go on after the stop began (default 3 seconds). */
+  readonly grace?: Duration.DurationInput | undefined
+}
+
+export interface NodeServerShape {
+  /** Where it listens: the port is the real one, also where 0 was asked for. */
+  readonly host: string
+  readonly port: number
+  /** `http://HOST:PORT`, with brackets around IPv6. */
+  readonly url: string
+}
+
+export class NodeServer extends Context.Tag("mtx-manager/NodeServer")<NodeServer, NodeServerShape>() {}
+
+/** The port can't be taken: in use, not allowed, or no such address. */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  host: Schema.String,
+  port: Schema.Int,
+  /** Node's code, such as EADDRINUSE. */
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+/** A proxy in front may keep idle connections for 60 s: ours must not be closed first. */
+const KEEP_ALIVE = 65_000
+/** Headers, and the whole request, must be here within these: against clients that trickle. */
+const HEADERS_TIMEOUT = 10_000
+const REQUEST_TIMEOUT = 30_000
+const CHECK_EVERY = 2_000
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large"
+}
+
+/** Answers on a bare socket, where there is no request to answer. */
+const refuse = (socket: Socket, status: number, message: string): void => {
+  const { body } = HotResponse.fromError(new InvalidRequest({ message, issues: [] }))
+  socket.end(
+    `HTTP/1.1 ${status} ${REASONS[status] ?? "Bad Request"}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    () => socket.destroy()
+  )
+}
+
+/** Whether node:http is in the middle of a response on this socket: nothing may be written between. */
+const responding = (socket: Socket): boolean => {
+  const current: unknown = Reflect.get(socket, "_httpMessage")
+  return current !== null && current !== undefined
+}
+
+const onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (error.code === "ECONNRESET" || !socket.writable || responding(socket)) return void socket.destroy()
+  if (error.code === "HPE_HEADER_OVERFLOW") return refuse(socket, 431, "the headers are over 16 KiB")
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return refuse(socket, 408, "the request did not come in time")
+  refuse(socket, 400, "this is not HTTP/1.1")
+}
+
+/** The absolute form (`GET http://host/path`) that clients use towards proxies, as a path. */
+const originForm = (url: string): string => {
+  const found = /^https?:\/\/[^/?#]*/i.exec(url)
+  if (found === null) return url
+  const rest = url.slice(found[0].length)
+  return rest.startsWith("/") ? rest : `/${rest}`
+}
+
+const listen = (server: Http.Server, host: string, port: number) =>
+  Effect.async<AddressInfo, ListenError>((resume) => {
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(
+        Effect.fail(
+          new ListenError({
+            host,
+            port,
+            code: error.code ?? "UNKNOWN",
+            message: `can't listen on ${host}:${port}: ${error.message}`
+          })
+        )
+      )
+    server.once("error", failed)
+    server.listen({ host, port }, () => {
+      server.off("error", failed)
+      const address = server.address()
+      if (address !== null && typeof address === "object") resume(Effect.succeed(address))
+    })
+  })
+
+/** Stops accepting, waits for what is open, and cuts it after the grace. */
+const stop = (server: Http.Server, grace: Duration.DurationInput) => {
+  const closed = Effect.async<void>((resume) => {
+    if (!server.listening) return resume(Effect.void)
+    server.close(() => resume(Effect.void))
+  })
+  // A connection that turns idle after `close` would stay for its keep-alive time.
+  const sweep = Effect.repeat(
+    Effect.sync(() => server.closeIdleConnections()),
+    Schedule.spaced("25 millis")
+  )
+  return Effect.race(closed, Effect.zipRight(sweep, Effect.never)).pipe(
+    Effect.timeoutOption(grace),
+    Effect.ensuring(Effect.sync(() => server.closeAllConnections())),
+    Effect.asVoid,
+    // Finalizers run uninterruptibly, but both the race and the timeout work by interruption.
+    Effect.interruptible
+  )
+}
+
+export const make = (
+  options: NodeServerOptions = {}
+): Effect.Effect<NodeServerShape, ListenError, HotRoutes | ManagerHttp | Draining | Scope> =>
+  Effect.gen(function* () {
+    const hot = yield* HotRoutes
+    const { app } = yield* ManagerHttp
+    const draining = yield* Draining
+    const host = options.host ?? "127.0.0.1"
+
+    const routed = yield* NodeHttpServer.makeHandler(app)
+    const listener = yield* HotEdge.make(hot, routed, options)
+
+    const server = Http.createServer({
+      keepAliveTimeout: KEEP_ALIVE,
+      headersTimeout: HEADERS_TIMEOUT,
+      requestTimeout: REQUEST_TIMEOUT,
+      connectionsCheckingInterval: CHECK_EVERY
+    })
+    server.on("request", (request, response) => {
+      if (request.url !== undefined && !request.url.startsWith("/")) request.url = originForm(request.url)
+      listener(request, response)
+    })
+    server.on("clientError", onClientError)
+    server.on("connect", (_request, socket: Socket) => refuse(socket, 405, "this is not a proxy"))
+    // Without this, a client that asks first would be invited to send what is refused afterwards.
+    server.on("checkContinue", (request, response) => {
+      if (!(Number(request.headers["content-length"] ?? "0") > BODY_LIMIT)) response.writeContinue()
+      server.emit("request", request, response)
+    })
+
+    yield* Effect.addFinalizer(() => Effect.zipRight(draining.begin, stop(server, options.grace ?? "3 seconds")))
+    const address = yield* listen(server, host, options.port ?? 8080)
+    const name = address.address.includes(":") ? `[${address.address}]` : address.address
+    return NodeServer.of({ host: address.address, port: address.port, url: `http://${name}:${address.port}` })
+  })
+
+export const layer = (
+  options?: NodeServerOptions
+): Layer.Layer<NodeServer, ListenError, HotRoutes | ManagerHttp | Draining> => Layer.scoped(NodeServer, make(options))

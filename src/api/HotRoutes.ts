@@ -1,0 +1,588 @@
+/**
+ * The four routes that nodes call all the time, decided by plain functions: no framework, no span, no logger, one
+ * counter each.
+ *
+ * The node:http edge, the HttpApi's handlers and a Worker all call `answer` (or `handle`, where the caller has been
+ * identified already), so they can't differ. An answer that needs nothing asynchronous is an Exit: whoever runs it can
+ * see that and send it without starting a fiber.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
+import type { HookEvent } from "../mediamtx/HookEvent.js"
+import { decodeForm, decodeJson, formName, type HookDecodeError } from "../mediamtx/HookForm.js"
+import { redactQuery } from "../mediamtx/QueryString.js"
+import { type AuthDecision, AuthPolicy } from "../services/AuthPolicy.js"
+import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } from "../services/ConfigRenderer.js"
+import { FleetState } from "../services/FleetState.js"
+import { HookBus } from "../services/HookBus.js"
+import { isNodeId, type NodeId } from "../services/NodeId.js"
+import { Heartbeat, NodeRegistry, type Observation } from "../services/NodeRegistry.js"
+import type { Principal } from "../services/Principal.js"
+import { Access, fromAuthorization, type Presented } from "./Access.js"
+import {
+  type ApiError,
+  Forbidden,
+  InternalError,
+  type InvalidRequest,
+  isApiError,
+  PayloadTooLarge,
+  Unauthorized,
+  Unavailable,
+  UnsupportedMediaType
+} from "./ApiError.js"
+import * as HotResponse from "./HotResponse.js"
+import type { HeartbeatReply } from "./NodesApi.js"
+import { ConfigParams, fromParamsError, NodeParams, NodePath } from "./Params.js"
+import * as Query from "./Query.js"
+import { fromParseError, invalid, invalidField } from "./RequestIssues.js"
+import { settled } from "./Settled.js"
+
+/** Bytes. A body over it is refused. */
+export const BODY_LIMIT = 1024 * 1024
+
+/** A request as the hot routes need it. */
+export interface HotRequest {
+  readonly method: string
+  /** What stands after the `?`. */
+  readonly query: string
+  /** A header by its lower-case name; the first one where there are several. */
+  readonly header: (name: string) => string | undefined
+  /** Address of the caller. */
+  readonly address: string | undefined
+  /** Text, or bytes that are not known to be UTF-8 yet. `TooLarge`: over the limit, and not read. */
+  readonly body: string | Uint8Array | typeof TooLarge
+}
+
+/** Stands for a body that is over the limit. */
+export const TooLarge: unique symbol = Symbol.for("mtx-manager/HotRoutes/TooLarge")
+
+export type HotRoute =
+  | { readonly _tag: "Config" }
+  | { readonly _tag: "Auth" }
+  | { readonly _tag: "Hooks" }
+  | { readonly _tag: "Heartbeat"; readonly id: string }
+
+const configRoute: HotRoute = { _tag: "Config" }
+const authRoute: HotRoute = { _tag: "Auth" }
+const hooksRoute: HotRoute = { _tag: "Hooks" }
+
+const PREFIX = "/nodes/"
+const SUFFIX = "/heartbeat"
+
+/** The hot route that a request is for, if it is for one. `path` is without the query. */
+export const match = (method: string, path: string): HotRoute | undefined => {
+  if (method === "POST") {
+    if (path === "/auth") return authRoute
+    if (path === "/hooks") return hooksRoute
+    if (path.startsWith(PREFIX) && path.endsWith(SUFFIX)) {
+      const id = path.slice(PREFIX.length, path.length - SUFFIX.length)
+      // Anything escaped or nested is for the router to judge.
+      if (id !== "" && id.indexOf("/") === -1 && id.indexOf("%") === -1) return { _tag: "Heartbeat", id }
+    }
+    return undefined
+  }
+  return path === "/" && (method === "GET" || method === "HEAD") ? configRoute : undefined
+}
+
+export interface HotRoutesShape {
+  /** Identifies the caller and answers. Never fails: every error is a response. */
+  readonly answer: (route: HotRoute, request: HotRequest) => Effect.Effect<HotResponse.HotResponse>
+  /** Who is calling, if they may use this route. */
+  readonly authenticate: (route: HotRoute, request: HotRequest) => Effect.Effect<Principal, Unauthorized | Forbidden>
+  /** Answers a caller that has been identified. */
+  readonly handle: (route: HotRoute, request: HotRequest) => Effect.Effect<HotResponse.HotResponse>
+  /** When the HookBus last failed to write, in epoch milliseconds; undefined when its last write succeeded. */
+  readonly writeFailedAt: Effect.Effect<number | undefined>
+}
+
+export class HotRoutes extends Context.Tag("mtx-manager/HotRoutes")<HotRoutes, HotRoutesShape>() {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Metrics: tagged once here, since tagging per call costs three times the count itself.
+
+const counter = (route: string, outcome: string) =>
+  Metric.counter("mtx_manager_hot_requests", { description: "Requests on the hot routes", incremental: true }).pipe(
+    Metric.tagged("route", route),
+    Metric.tagged("outcome", outcome)
+  )
+const count = (metric: ReturnType<typeof counter>): void => metric.unsafeUpdate(1, [])
+const counted = {
+  authAllow: counter("auth", "allow"),
+  authDeny: counter("auth", "deny"),
+  authAsk: counter("auth", "ask"),
+  hookNew: counter("hooks", "recorded"),
+  hookDuplicate: counter("hooks", "duplicate"),
+  configSent: counter("config", "sent"),
+  configUnchanged: counter("config", "unchanged"),
+  heartbeat: counter("heartbeat", "recorded"),
+  refused: counter("any", "refused"),
+  failed: counter("any", "failed"),
+  unobserved: counter("any", "unobserved")
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Decoding
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false })
+
+/** The body as text, or why it can't be. */
+const textOf = (request: HotRequest): string | ApiError => {
+  const body = request.body
+  if (typeof body === "string") return body
+  if (body === TooLarge) {
+    return new PayloadTooLarge({ message: `the body is over ${BODY_LIMIT} bytes`, limit: BODY_LIMIT })
+  }
+  try {
+    return utf8.decode(body)
+  } catch {
+    return invalidField("body", "", "is not UTF-8", "text in UTF-8")
+  }
+}
+
+const JSON_TYPE = "application/json"
+const FORM_TYPE = "application/x-www-form-urlencoded"
+
+/** The media type without parameters, in lower case; undefined when there is none. */
+const mediaType = (request: HotRequest): string | undefined => {
+  const header = request.header("content-type")
+  if (header === undefined || header === JSON_TYPE || header === FORM_TYPE) return header
+  const end = header.indexOf(";")
+  return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase()
+}
+
+const unsupported = (request: HotRequest, supported: ReadonlyArray<string>): UnsupportedMediaType | undefined => {
+  const encoding = request.header("content-encoding")
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return new UnsupportedMediaType({ message: "the body must not be compressed", supported })
+  }
+  const type = mediaType(request)
+  return type === undefined || supported.includes(type)
+    ? undefined
+    : new UnsupportedMediaType({ message: `the body must be ${supported.join(" or ")}`, supported })
+}
+const jsonOnly: ReadonlyArray<string> = [JSON_TYPE]
+const jsonOrForm: ReadonlyArray<string> = [FORM_TYPE, JSON_TYPE]
+
+const NOT_JSON = Symbol()
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return NOT_JSON
+  }
+}
+const notJson = (): InvalidRequest => invalidField("body", "", "is not JSON", "a JSON object")
+
+const decodeAuth = Schema.decodeUnknownEither(AuthRequestBody, { errors: "all" })
+const decodeHeartbeat = Schema.decodeUnknownEither(Heartbeat, { errors: "all" })
+const decodeNodeParams = Schema.decodeUnknownEither(NodeParams)
+const decodeNodePath = Schema.decodeUnknownEither(NodePath)
+const decodeConfigParams = Schema.decodeUnknownEither(ConfigParams)
+
+/** The `?node=` of a call, by the same schema that the definition has; the valid case costs one regular expression. */
+const nodeOf = (query: Query.Query): NodeId | InvalidRequest => {
+  const node = Query.single(query, "node")
+  if (node !== undefined && isNodeId(node)) return node
+  const decoded = decodeNodeParams(query)
+  return Either.isRight(decoded) ? decoded.right.node : fromParamsError(decoded.left)
+}
+
+/** The node that a request says it is about, without complaint: for the check of its credential. */
+const claimedNode = (route: HotRoute, query: Query.Query): NodeId | undefined => {
+  const node = route._tag === "Heartbeat" ? route.id : Query.single(query, "node")
+  return node !== undefined && isNodeId(node) ? node : undefined
+}
+
+const hookError = (error: HookDecodeError, form: boolean): InvalidRequest => {
+  const issues = error._tag === "Field" ? [error.issue] : fromParseError(error.error)
+  return invalid("hook", form ? issues.map((issue) => ({ ...issue, field: formName(issue.field) })) : issues)
+}
+
+/** Query values can hold credentials: they never get onto the bus. */
+const redacted = (event: HookEvent): HookEvent =>
+  "query" in event && event.query !== "" ? { ...event, query: redactQuery(event.query) } : event
+
+const noSecret = Redacted.make("")
+const secret = (text: string): Redacted.Redacted => (text === "" ? noSecret : Redacted.make(text))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Answers
+
+const respond = (response: HotResponse.HotResponse): Exit.Exit<HotResponse.HotResponse> => Exit.succeed(response)
+const allowed = respond(HotResponse.noContent)
+
+const refuse = (error: ApiError): Exit.Exit<HotResponse.HotResponse> => {
+  count(error._tag === "Unavailable" || error._tag === "InternalError" ? counted.failed : counted.refused)
+  return respond(HotResponse.fromError(error))
+}
+
+/** Applies `f` at once to an effect that has its value already, so that no fiber is needed for it. */
+const andThen = <A, E, B, E2>(
+  self: Effect.Effect<A, E>,
+  f: (value: A) => Effect.Effect<B, E2>
+): Effect.Effect<B, E | E2> => {
+  const known = settled(self)
+  return known === undefined ? Effect.flatMap(self, f) : f(known.value)
+}
+
+/** Seconds after which a node may ask again where the manager can't answer now. */
+const RETRY_AFTER = 5
+
+interface ConfigReplies {
+  readonly ok: HotResponse.HotResponse
+  readonly head: HotResponse.HotResponse
+  readonly unchanged: HotResponse.HotResponse
+}
+
+const configReplies = (config: RenderedConfig): ConfigReplies => {
+  const common = ["etag", config.etag, "cache-control", "no-store"]
+  const full = ["content-type", "text/yaml; charset=utf-8", "content-length", String(config.bytes.length), ...common]
+  return {
+    ok: { status: 200, headers: full, body: config.bytes },
+    head: { status: 200, headers: full, body: "" },
+    unchanged: { status: 304, headers: common, body: "" }
+  }
+}
+
+/** `If-None-Match`: a list of tags, weak or strong, or `*`. */
+const matches = (header: string, etag: string): boolean => {
+  if (header === etag || header === "*") return true
+  if (header.indexOf(",") === -1 && header.indexOf("W/") === -1) return header.trim() === etag
+  // Our tags have no comma in them.
+  return header.split(",").some((part) => {
+    const tag = part.trim()
+    return tag === "*" || (tag.startsWith("W/") ? tag.slice(2) : tag) === etag
+  })
+}
+
+const hashIn = (header: string | undefined): string | undefined => {
+  if (header === undefined) return undefined
+  const found = /^\s*(?:W\/)?"([0-9a-f]{64})"\s*$/.exec(header)
+  return found?.[1]
+}
+
+/** At most this many signs of life may wait for a slow registry; beyond that they are dropped and counted. */
+const MAX_OBSERVING = 1_024
+
+export const make = Effect.gen(function* () {
+  const access = yield* Access
+  const policy = yield* AuthPolicy
+  const bus = yield* HookBus
+  const registry = yield* NodeRegistry
+  const renderer = yield* ConfigRenderer
+  const fleet = yield* FleetState
+  const runtime = yield* Effect.runtime<never>()
+  const runFork = Runtime.runFork(runtime)
+
+  let observing = 0
+  let registryFailed = false
+  let writeFailedAt: number | undefined
+
+  /** Logs the first failure of the registry, and again only after it has worked in between. */
+  const registryProblem = (cause: Cause.Cause<unknown>) => {
+    count(counted.unobserved)
+    if (registryFailed || Cause.isInterruptedOnly(cause)) return Effect.void
+    registryFailed = true
+    return Effect.logError("the node registry could not note a sign of life", cause)
+  }
+
+  /**
+   * Notes a sign of life beside the answer: neither a failing nor a slow registry may hold up an auth decision or the
+   * delivery of a config.
+   */
+  const observe = (node: NodeId, observation: Observation): void => {
+    if (observing >= MAX_OBSERVING) return count(counted.unobserved)
+    const effect = registry.observe(node, observation)
+    if (settled(effect) !== undefined) return
+    observing++
+    const fiber = runFork(
+      Effect.matchCauseEffect(effect, {
+        onFailure: registryProblem,
+        onSuccess: () => {
+          registryFailed = false
+          return Effect.void
+        }
+      })
+    )
+    fiber.addObserver(() => {
+      observing--
+    })
+  }
+
+  const authenticate: HotRoutesShape["authenticate"] = (route, request) => {
+    const query = Query.parse(request.query)
+    const token = route._tag === "Auth" ? Query.single(query, "token") : undefined
+    const presented: Presented | undefined =
+      token !== undefined && token !== ""
+        ? { secret: token, user: undefined }
+        : fromAuthorization(request.header("authorization"))
+    return access.node(presented, claimedNode(route, query))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  const decided = (decision: AuthDecision, body: AuthRequestBody): Exit.Exit<HotResponse.HotResponse> => {
+    if (decision._tag === "Allow") {
+      count(counted.authAllow)
+      return allowed
+    }
+    const anonymous = body.user === "" && body.password === "" && body.token === ""
+    if (decision._tag === "Ask" || (anonymous && canPrompt(body.protocol))) {
+      count(counted.authAsk)
+      return respond(HotResponse.fromError(new Unauthorized({ message: decision.reason })))
+    }
+    count(counted.authDeny)
+    return respond(HotResponse.fromError(new Forbidden({ message: decision.reason })))
+  }
+
+  const auth = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const node = nodeOf(Query.parse(request.query))
+    if (typeof node !== "string") return refuse(node)
+    const type = unsupported(request, jsonOnly)
+    if (type !== undefined) return refuse(type)
+    const text = textOf(request)
+    if (typeof text !== "string") return refuse(text)
+    const json = parseJson(text)
+    if (json === NOT_JSON) return refuse(notJson())
+    const decoded = decodeAuth(json)
+    if (Either.isLeft(decoded)) return refuse(invalid("body", fromParseError(decoded.left)))
+    const body = decoded.right
+    observe(node, { via: "auth", address: request.address })
+    const decision = policy.decide({
+      node,
+      action: body.action,
+      path: body.path,
+      protocol: body.protocol,
+      ip: body.ip,
+      user: body.user,
+      password: secret(body.password),
+      // MediaMTX repeats the password there when no token was given.
+      token: body.token === body.password ? noSecret : secret(body.token),
+      query: secret(body.query),
+      id: body.id,
+      userAgent: body.userAgent
+    })
+    return andThen(decision, (decision) => decided(decision, body))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  const published = (duplicate: boolean): Exit.Exit<HotResponse.HotResponse> => {
+    writeFailedAt = undefined
+    count(duplicate ? counted.hookDuplicate : counted.hookNew)
+    return allowed
+  }
+
+  const hooks = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const node = nodeOf(Query.parse(request.query))
+    if (typeof node !== "string") return refuse(node)
+    const type = unsupported(request, jsonOrForm)
+    if (type !== undefined) return refuse(type)
+    const text = textOf(request)
+    if (typeof text !== "string") return refuse(text)
+    const form = mediaType(request) !== JSON_TYPE
+    let decoded: ReturnType<typeof decodeForm>
+    if (form) decoded = decodeForm(text)
+    else {
+      const json = parseJson(text)
+      if (json === NOT_JSON) return refuse(notJson())
+      decoded = decodeJson(json)
+    }
+    if (Either.isLeft(decoded)) return refuse(hookError(decoded.left, form))
+    observe(node, { via: "hook", address: request.address })
+    return Effect.matchEffect(bus.publish(node, redacted(decoded.right)), {
+      onSuccess: (result) => published(result.duplicate),
+      onFailure: (error) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const first = writeFailedAt === undefined
+          writeFailedAt = now
+          const answer = refuse(
+            new Unavailable({ message: "the event could not be stored; it was not recorded", retryAfter: RETRY_AFTER })
+          )
+          return first ? Effect.zipRight(Effect.logError("a hook could not be stored", error), answer) : answer
+        })
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Replies are made once for each rendered config, and go with it. */
+  const replies = new WeakMap<RenderedConfig, ConfigReplies>()
+  const repliesFor = (config: RenderedConfig): ConfigReplies | undefined => {
+    const known = replies.get(config)
+    if (known !== undefined) return known
+    // An empty or cut-off file would open the node to everybody: rather nothing than that.
+    if (config.bytes.length === 0 || !config.yaml.endsWith(`${END_MARKER}\n`)) return undefined
+    const made = configReplies(config)
+    replies.set(config, made)
+    return made
+  }
+
+  /** Nodes poll every few seconds: each problem is logged once. */
+  const told = new Set<string>()
+  const tell = (problem: string) => {
+    if (told.has(problem)) return Effect.void
+    if (told.size >= 1_000) told.clear()
+    told.add(problem)
+    return Effect.logWarning(problem)
+  }
+
+  const cannotRender = (error: RenderFailed): Effect.Effect<HotResponse.HotResponse> =>
+    Effect.zipRight(
+      tell(`the config of node ${error.node} can't be rendered: ${error.message}`),
+      refuse(
+        new Unavailable({
+          message: `the config of node ${error.node} can't be rendered: a node gets no config rather than a wrong one`,
+          retryAfter: 10,
+          issues: error.issues
+        })
+      )
+    )
+
+  const configFor = (params: ConfigParams, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const condition = request.header("if-none-match")
+    observe(params.node, {
+      via: "config",
+      address: request.address,
+      nextWithin: params.every === undefined ? undefined : params.every * 1000,
+      appliedHash: params.every === undefined ? undefined : hashIn(condition),
+      boot: params.boot === "1" ? true : undefined
+    })
+    const send = (config: RenderedConfig): Effect.Effect<HotResponse.HotResponse> => {
+      const reply = repliesFor(config)
+      if (reply === undefined) {
+        return Effect.zipRight(
+          Effect.logError(`the renderer gave node ${params.node} a config without its last line`),
+          refuse(new Unavailable({ message: "the rendered config is not complete", retryAfter: 10 }))
+        )
+      }
+      if (condition !== undefined && matches(condition, config.etag)) {
+        count(counted.configUnchanged)
+        return respond(reply.unchanged)
+      }
+      count(counted.configSent)
+      return respond(request.method === "HEAD" ? reply.head : reply.ok)
+    }
+    const rendered = renderer.render(params.node)
+    const known = settled(rendered)
+    return known === undefined
+      ? Effect.matchEffect(rendered, { onSuccess: send, onFailure: cannotRender })
+      : send(known.value)
+  }
+
+  const config = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const decoded = decodeConfigParams(Query.parse(request.query))
+    return Either.isLeft(decoded) ? refuse(fromParamsError(decoded.left)) : configFor(decoded.right, request)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  const recordHeartbeat = Effect.fnUntraced(
+    function* (node: NodeId, beat: Heartbeat, request: HotRequest) {
+      yield* registry.heartbeat(node, beat, { address: request.address })
+      if (beat.paths !== undefined) {
+        // The report itself is noted: a picture that could not be corrected now is corrected by the next one.
+        yield* fleet
+          .reconcile(node, beat.paths)
+          .pipe(Effect.catchAll((error) => Effect.logError("a path list could not be taken over", error)))
+      }
+      const configHash = yield* renderer.render(node).pipe(
+        Effect.map((rendered) => rendered.hash),
+        Effect.catchAll(() => Effect.succeed(null))
+      )
+      const reply: HeartbeatReply = { configHash, commands: [] }
+      count(counted.heartbeat)
+      return HotResponse.json(200, reply)
+    },
+    Effect.catchTag("NodeRegistryError", (error) =>
+      Effect.zipRight(
+        Effect.logError("a heartbeat could not be noted", error),
+        refuse(new Unavailable({ message: "the report could not be noted", retryAfter: RETRY_AFTER }))
+      )
+    )
+  )
+
+  const heartbeat = (id: string, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const path = decodeNodePath({ id })
+    if (Either.isLeft(path)) return refuse(fromParamsError(path.left))
+    const type = unsupported(request, jsonOnly)
+    if (type !== undefined) return refuse(type)
+    const text = textOf(request)
+    if (typeof text !== "string") return refuse(text)
+    const json = parseJson(text)
+    if (json === NOT_JSON) return refuse(notJson())
+    const decoded = decodeHeartbeat(json)
+    if (Either.isLeft(decoded)) return refuse(invalid("body", fromParseError(decoded.left)))
+    return recordHeartbeat(path.right.id, decoded.right, request)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  const dispatch = (route: HotRoute, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    switch (route._tag) {
+      case "Auth":
+        return auth(request)
+      case "Hooks":
+        return hooks(request)
+      case "Config":
+        return config(request)
+      case "Heartbeat":
+        return heartbeat(route.id, request)
+    }
+  }
+
+  /** A defect is a bug: logged once, here, and told by its id. */
+  const guard = (self: Effect.Effect<HotResponse.HotResponse, ApiError>): Effect.Effect<HotResponse.HotResponse> => {
+    const known = settled(self)
+    if (known !== undefined) return known
+    return Effect.catchAllCause(self, (cause) => {
+      const failure = Cause.failureOption(cause)
+      if (failure._tag === "Some" && isApiError(failure.value)) return refuse(failure.value)
+      if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+      return Effect.flatMap(internalError(cause), refuse)
+    })
+  }
+
+  /** Turns what is thrown while the answer is put together into a defect as well. */
+  const attempt = (
+    build: () => Effect.Effect<HotResponse.HotResponse, ApiError>
+  ): Effect.Effect<HotResponse.HotResponse> => {
+    try {
+      return guard(build())
+    } catch (error) {
+      return guard(Effect.die(error))
+    }
+  }
+
+  return HotRoutes.of({
+    authenticate,
+    handle: (route, request) => attempt(() => dispatch(route, request)),
+    answer: (route, request) => attempt(() => andThen(authenticate(route, request), () => dispatch(route, request))),
+    writeFailedAt: Effect.sync(() => writeFailedAt)
+  })
+})
+
+/** Logs a defect under a fresh id and gives the error that tells the caller no more than that id. */
+export const internalError = (cause: Cause.Cause<unknown>): Effect.Effect<InternalError> =>
+  Effect.suspend(() => {
+    const id = crypto.randomUUID()
+    return Effect.as(
+      Effect.logError(`internal error ${id}`, cause),
+      new InternalError({ message: `internal error: the manager's log has the cause under ${id}`, id })
+    )
+  })
+
+/** What the hot routes stand on. */
+export type Requirements = Access | AuthPolicy | HookBus | NodeRegistry | ConfigRenderer | FleetState
+
+export const layer: Layer.Layer<HotRoutes, never, Requirements> = Layer.effect(HotRoutes, make)

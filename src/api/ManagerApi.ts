@@ -1,0 +1,33 @@
+/**
+ * The manager's HTTP API as a definition alone: no handler, no service implementation. Clients, Workers and OpenAPI
+ * generators import this; `ManagerHttp` implements it.
+ *
+ * @example
+ * import * as OpenApi from "@effect/platform/OpenApi"
+ * const spec = OpenApi.fromApi(ManagerApi)
+ */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as OpenApi from "@effect/platform/OpenApi"
+import { HookRecord } from "../services/HookBus.js"
+import { InvalidRequest } from "./ApiError.js"
+import { AuthApi } from "./AuthApi.js"
+import { ConfigApi } from "./ConfigApi.js"
+import { HealthApi } from "./HealthApi.js"
+import { HooksApi } from "./HooksApi.js"
+import { NodesApi } from "./NodesApi.js"
+import { tidySpec } from "./OpenApiSpec.js"
+import { StateApi } from "./StateApi.js"
+
+export class ManagerApi extends HttpApi.make("mtx-manager")
+  .add(ConfigApi)
+  .add(AuthApi)
+  .add(HooksApi)
+  .add(NodesApi)
+  .add(StateApi)
+  .add(HealthApi)
+  // The data of each server-sent event: no endpoint answers with it, but clients want its schema.
+  .annotate(HttpApi.AdditionalSchemas, [HookRecord, InvalidRequest])
+  .annotate(OpenApi.Title, "mtx-manager")
+  .annotate(OpenApi.Description, "Config, state and authentication for a fleet of MediaMTX nodes")
+  .annotate(OpenApi.Version, "1")
+  .annotate(OpenApi.Transform, tidySpec) {}

@@ -1,0 +1,79 @@
+/**
+ * What stands in URLs: schemas for the definition, and what to tell a caller whose URL does not fit.
+ */
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { hookEventNames } from "../mediamtx/HookEvent.js"
+import { Cursor } from "../services/HookBus.js"
+import { NodeId } from "../services/NodeId.js"
+import type { InvalidRequest, RequestIssue } from "./ApiError.js"
+import { invalid } from "./RequestIssues.js"
+
+/** `?node=ID` of the calls that a node makes. */
+export const NodeParams = Schema.Struct({ node: NodeId })
+
+/** Seconds until the caller's next poll. */
+const Every = Schema.NumberFromString.pipe(Schema.between(0.1, 86_400), Schema.annotations({ identifier: "Every" }))
+
+/** `GET /`: who asks, and what kind of poll it is. */
+export const ConfigParams = Schema.Struct({
+  node: NodeId,
+  every: Schema.optional(Every).annotations({
+    description: "The caller polls again within this many seconds: the poll is a heartbeat"
+  }),
+  boot: Schema.optional(Schema.Literal("1")).annotations({
+    description: "The caller is about to start MediaMTX: what was open on this node has ended"
+  })
+})
+export type ConfigParams = typeof ConfigParams.Type
+
+/** `POST /auth`: MediaMTX can't send headers, so the token may stand in the query. */
+export const AuthParams = Schema.Struct({ node: NodeId })
+
+/** `/nodes/:id`. */
+export const NodePath = Schema.Struct({ id: NodeId })
+
+/** `GET /events`. */
+export const EventsParams = Schema.Struct({
+  after: Schema.optional(Schema.compose(Schema.NumberFromString, Cursor)).annotations({
+    description: "Starts after this cursor; a `Last-Event-ID` header goes before it"
+  }),
+  node: Schema.optional(NodeId),
+  event: Schema.optional(Schema.NonEmptyString).annotations({ description: "Only events of this name" })
+})
+export type EventsParams = typeof EventsParams.Type
+
+const NODE_ID = "one node id: 1 to 64 characters of A-Z a-z 0-9 . _ -, starting with a letter or digit"
+
+const help: Readonly<Record<string, string>> = {
+  node: NODE_ID,
+  id: NODE_ID,
+  every: "a number of seconds from 0.1 to 86400",
+  boot: "1",
+  after: "a cursor: 0 or a positive integer",
+  event: `one event name, such as ${hookEventNames[5]}`
+}
+
+/** An issue as HttpApi's decoder reports it. */
+interface FormatterIssue {
+  readonly _tag: string
+  readonly path: ReadonlyArray<PropertyKey>
+}
+
+/** The values stay out: a secret may stand in the wrong parameter. */
+const toIssue = (issue: FormatterIssue): RequestIssue => {
+  const field = issue.path.map(String).join(".")
+  return {
+    field,
+    message: issue._tag === "Missing" ? "is missing" : "is not valid",
+    expected: help[String(issue.path[0])] ?? "another value"
+  }
+}
+
+/** What HttpApi found wrong in a URL, told like the hot routes tell it. */
+export const fromDecodeError = (error: HttpApiDecodeError): InvalidRequest =>
+  invalid("request", error.issues.map(toIssue))
+
+export const fromParamsError = (error: ParseResult.ParseError): InvalidRequest =>
+  invalid("request", ParseResult.ArrayFormatter.formatErrorSync(error).map(toIssue))

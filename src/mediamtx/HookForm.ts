@@ -1,0 +1,138 @@
+/**
+ * The body of a hook report in its form-encoded shape, as `busybox wget --post-data` sends it.
+ *
+ * The caller encodes nothing (wget has no means to), except that MediaMTX form-encodes MTX_QUERY once. Hence:
+ * - the first occurrence of a key counts, so nothing that follows can overwrite `event`, `path` or `id`;
+ * - `raw_segment_path=` takes everything after it, to the end of the body, as it is;
+ * - `query`, which comes last, may be an older node's raw text: escapes that don't decode are left as they are.
+ */
+import * as Either from "effect/Either"
+import type { ParseError } from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { HookEvent } from "./HookEvent.js"
+
+/** The form's keys, for documentation and for clients that encode properly. */
+export const HookFormFields = Schema.Struct({
+  event: Schema.String.annotations({ description: "A hook event; `ready` and `not_ready` are taken as well" }),
+  path: Schema.optional(Schema.String),
+  type: Schema.optional(Schema.String),
+  id: Schema.optional(Schema.String),
+  segment_duration: Schema.optional(Schema.String).annotations({ description: "Seconds" }),
+  query: Schema.optional(Schema.String),
+  segment_path: Schema.optional(Schema.String),
+  raw_segment_path: Schema.optional(Schema.String).annotations({
+    description: "Not encoded, and takes the rest of the body: it must be the last key"
+  })
+}).annotations({ identifier: "HookForm" })
+
+/** Something in the form is not as it should be. `field` is the form's key. */
+export interface HookFormIssue {
+  readonly field: string
+  readonly message: string
+  readonly expected: string
+}
+
+/** Names of MediaMTX before 1.20. */
+const oldNames: Readonly<Record<string, string>> = { ready: "available", not_ready: "unavailable" }
+
+const keys = ["event", "path", "type", "id", "segment_duration", "query", "segment_path"] as const
+type Key = (typeof keys)[number]
+const isKey = (text: string): text is Key => (keys as ReadonlyArray<string>).includes(text)
+
+const RAW = "raw_segment_path="
+
+/** Undefined when an escape is malformed, or is not UTF-8. */
+const decode = (text: string): string | undefined => {
+  const plus = text.indexOf("+") !== -1
+  if (text.indexOf("%") === -1) return plus ? text.replaceAll("+", " ") : text
+  try {
+    return decodeURIComponent(plus ? text.replaceAll("+", " ") : text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The event as the HookEvent schema takes it: its keys, decimal numbers as numbers. */
+type Fields = Record<string, string | number>
+
+const fail = (field: string, message: string, expected: string) => Either.left({ field, message, expected })
+
+/** The form's fields by HookEvent's names, not yet checked against an event. */
+const fields = (body: string): Either.Either<Fields, HookFormIssue> => {
+  const out: Fields = {}
+  let start = 0
+  while (start < body.length) {
+    if (body.startsWith(RAW, start)) {
+      if (!("segmentPath" in out)) out["segmentPath"] = body.slice(start + RAW.length)
+      break
+    }
+    let end = body.indexOf("&", start)
+    if (end === -1) end = body.length
+    const at = body.indexOf("=", start)
+    if (at !== -1 && at < end) {
+      const key = body.slice(start, at)
+      if (isKey(key)) {
+        const raw = body.slice(at + 1, end)
+        const value = decode(raw) ?? (key === "query" ? raw : undefined)
+        if (value === undefined) return fail(key, "is not valid", "percent-encoded UTF-8")
+        const name = key === "segment_path" ? "segmentPath" : key === "segment_duration" ? "segmentDuration" : key
+        if (!(name in out)) {
+          if (name !== "segmentDuration") out[name] = value
+          else if (/^\d+(\.\d+)?$/.test(value)) out[name] = Number(value)
+          else return fail(key, "is not valid", "seconds as a decimal number, such as 10.05")
+        }
+      }
+    }
+    start = end + 1
+  }
+  return Either.right(out)
+}
+
+const decodeEvent = Schema.decodeUnknownEither(HookEvent, { errors: "all" })
+/** The form's name of a HookEvent field. */
+export const formName = (field: string): string =>
+  field === "segmentPath" ? "segment_path" : field === "segmentDuration" ? "segment_duration" : field
+
+const checkText = (event: HookEvent): HookFormIssue | undefined => {
+  for (const [key, value] of Object.entries(event)) {
+    if (typeof value === "string" && value.includes("\0")) {
+      return { field: key, message: "is not valid", expected: "text without NUL" }
+    }
+  }
+  if ("path" in event && event.path === "") return { field: "path", message: "is empty", expected: "a path name" }
+  if ("segmentPath" in event && event.segmentPath === "") {
+    return { field: "segmentPath", message: "is empty", expected: "the file's absolute path on the node" }
+  }
+  return undefined
+}
+
+export type HookDecodeError =
+  | { readonly _tag: "Field"; readonly issue: HookFormIssue }
+  | { readonly _tag: "Schema"; readonly error: ParseError }
+
+const finish = (input: unknown): Either.Either<HookEvent, HookDecodeError> => {
+  const decoded = decodeEvent(input)
+  if (Either.isLeft(decoded)) return Either.left({ _tag: "Schema", error: decoded.left })
+  const issue = checkText(decoded.right)
+  return issue === undefined ? Either.right(decoded.right) : Either.left({ _tag: "Field", issue })
+}
+
+/** A form's event. `Schema` errors carry HookEvent's field names: see `formName`. */
+export const decodeForm = (body: string): Either.Either<HookEvent, HookDecodeError> => {
+  const parsed = fields(body)
+  if (Either.isLeft(parsed)) return Either.left({ _tag: "Field", issue: parsed.left })
+  const out = parsed.right
+  const event = out["event"]
+  if (typeof event === "string") out["event"] = oldNames[event] ?? event
+  // A node leaves the query out where it has none.
+  if (!("query" in out)) out["query"] = ""
+  return finish(out)
+}
+
+/** A JSON body's event: the keys of HookEvent. */
+export const decodeJson = (value: unknown): Either.Either<HookEvent, HookDecodeError> => {
+  if (typeof value !== "object" || value === null || !("event" in value)) return finish(value)
+  const event = value.event
+  const alias = typeof event === "string" ? oldNames[event] : undefined
+  return finish({ query: "", ...value, ...(alias === undefined ? {} : { event: alias }) })
+}
