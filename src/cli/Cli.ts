@@ -21,6 +21,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Option from "effect/Option"
+import { defaultNodeImage } from "../mediamtx/NodeCommand.js"
 import { type CliError, exitCodes, usage } from "./CliError.js"
 import { commandLineProblem, flagsOf, type KnownFlags, logLevels } from "./CommandLine.js"
 import * as Output from "./Output.js"
@@ -63,7 +64,8 @@ const render = {
   adminKey: settingOption("adminKey"),
   config: settingOption("config"),
   refreshEvery: settingOption("refreshEvery"),
-  refreshMode: settingOption("refreshMode")
+  refreshMode: settingOption("refreshMode"),
+  nodeConfigFile: settingOption("nodeConfigFile")
 }
 
 const serve = Command.make(
@@ -121,6 +123,10 @@ const nodeCommand = Command.make(
       "with-key",
       "Put the shared key into the command, which then fits any node, instead of this node's token"
     ),
+    binary: text("binary", "FILE", "MediaMTX's program on the node [default /mediamtx, as in its image]"),
+    file: text("file", "FILE", "Where the node has its config [default as the server's --node-config-file]"),
+    image: text("image", "IMAGE", `Image with sh and busybox [default ${defaultNodeImage}]`),
+    name: text("name", "NAME", "Name of the container or service [default mediamtx]"),
     ...locate,
     node: nodeArgument
   },

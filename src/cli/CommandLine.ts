@@ -57,7 +57,7 @@ export const commandLineProblem = (
       if (!commands.has(word)) {
         const near = didYouMean(word, commands.keys())
         return `there is no command ${JSON.stringify(word)}; ${
-          near === undefined ? `commands are ${[...commands.keys()].join(", ")}` : `did you mean ${near}?`
+          near === undefined ? `commands are ${[...commands.keys()].sort().join(", ")}` : `did you mean ${near}?`
         }`
       }
       command = word
@@ -68,9 +68,13 @@ export const commandLineProblem = (
     const known = (command === undefined ? undefined : commands.get(command)) ?? new Map<string, boolean>()
     const takesValue = builtIns.get(flag) ?? known.get(flag)
     if (takesValue === undefined) {
-      const near = didYouMean(flag, [...known.keys(), ...builtIns.keys()])
+      const names = [...known.keys(), ...builtIns.keys()].filter((name) => name.startsWith("--"))
+      const near = didYouMean(
+        flag.replace(/^-+/, ""),
+        names.map((name) => name.slice(2))
+      )
       const where = command === undefined ? "before the command" : `of ${command}`
-      return `${flag} is no option ${where}${near === undefined ? "; see --help" : `; did you mean ${near}?`}`
+      return `${flag} is no option ${where}${near === undefined ? "; see --help" : `; did you mean --${near}?`}`
     }
     if (!takesValue) continue
     const value = equals === -1 ? words[++at] : word.slice(equals + 1)

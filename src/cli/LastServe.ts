@@ -15,6 +15,7 @@ const LastServe = Schema.Struct({
   config: Schema.String,
   refreshEvery: Schema.Number,
   refreshMode: Schema.String,
+  nodeConfigFile: Schema.String,
   /** The key was given by flag or variable, so the one in the data folder is not the server's. */
   keyGiven: Schema.Boolean
 })
@@ -44,7 +45,8 @@ export const remembered = (data: string): Effect.Effect<Remembered, never, FileS
             base: last.base,
             config: last.config,
             refreshEvery: `${last.refreshEvery}s`,
-            refreshMode: last.refreshMode
+            refreshMode: last.refreshMode,
+            nodeConfigFile: last.nodeConfigFile
           }
   )
 
@@ -57,6 +59,7 @@ export const write = (settings: Settings, base: string): Effect.Effect<void, Dat
       config: settings.config,
       refreshEvery: settings.refreshEvery,
       refreshMode: settings.refreshMode,
+      nodeConfigFile: settings.nodeConfigFile,
       keyGiven: settings.key !== undefined
     })}\n`
   )

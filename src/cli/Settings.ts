@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { defaultConfigFile } from "../mediamtx/RefreshLoop.js"
 import { type CliError, usage } from "./CliError.js"
 
 export type RefreshMode = "loop" | "updater" | "none"
@@ -37,6 +38,8 @@ export interface Settings {
   /** Seconds. */
   readonly refreshEvery: number
   readonly refreshMode: RefreshMode
+  /** Where a node has its config: what the refresh loop replaces. */
+  readonly nodeConfigFile: string
   readonly logFormat: LogFormat
 }
 
@@ -137,6 +140,11 @@ const oneOf =
     return found === undefined ? wrong("is unknown", `one of ${words.join(", ")}`) : Either.right(found)
   }
 
+const parseNodeFile = (text: string): Either.Either<string, Wrong> =>
+  /^\/[A-Za-z0-9._/+@%=:,-]*[^/]$/.test(text)
+    ? Either.right(text)
+    : wrong("is not a plain absolute path of a file", `such as ${defaultConfigFile}`)
+
 const setting = <A>(definition: Setting<A>): Setting<A> => definition
 
 /** Every setting, in the order of the help. */
@@ -223,6 +231,14 @@ export const settingTable = {
     fallback: "loop",
     parse: oneOf("loop", "updater", "none")
   }),
+  nodeConfigFile: setting({
+    flag: "--node-config-file",
+    variable: "MANAGER_NODE_CONFIG_FILE",
+    value: "FILE",
+    about: "Where nodes have their config, which the refresh loop replaces",
+    fallback: defaultConfigFile,
+    parse: parseNodeFile
+  }),
   logFormat: setting({
     flag: "--log-format",
     variable: "MANAGER_LOG_FORMAT",
@@ -302,6 +318,7 @@ export const resolveSettings = <R = never>(
       database: (yield* read("database", settingTable.database)) ?? nodePath.join(data, "manager.db"),
       refreshEvery: (yield* read("refreshEvery", settingTable.refreshEvery)) ?? 10,
       refreshMode: (yield* read("refreshMode", settingTable.refreshMode)) ?? "loop",
+      nodeConfigFile: (yield* read("nodeConfigFile", settingTable.nodeConfigFile)) ?? defaultConfigFile,
       logFormat: (yield* read("logFormat", settingTable.logFormat)) ?? "pretty"
     }
     if (complaints.length > 0) return yield* usage(complaints.join("\n"))

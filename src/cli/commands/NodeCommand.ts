@@ -20,6 +20,10 @@ export interface NodeCommandOptions extends Flags {
   readonly shell: boolean
   readonly token: Option.Option<string>
   readonly withKey: boolean
+  readonly binary: Option.Option<string>
+  readonly file: Option.Option<string>
+  readonly image: Option.Option<string>
+  readonly name: Option.Option<string>
   readonly node: string
 }
 
@@ -55,7 +59,16 @@ export const nodeCommand = (
       secret = options.withKey ? key : yield* (yield* Credentials.make({ key })).nodeToken(node)
     }
     const text = yield* Effect.try({
-      try: () => write(form, { base, node, secret }),
+      try: () =>
+        write(form, {
+          base,
+          node,
+          secret,
+          binary: Option.getOrUndefined(options.binary),
+          file: Option.getOrElse(options.file, () => settings.nodeConfigFile),
+          image: Option.getOrUndefined(options.image),
+          name: Option.getOrUndefined(options.name)
+        }),
       catch: (error) => (error instanceof CommandTextError ? failed(error.message) : failed(String(error)))
     })
     if (form !== "shell" && isLoopback(base)) {

@@ -1,0 +1,57 @@
+/**
+ * `manager.yml`: what is not MediaMTX's own, today the auth rules.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { formatSyntaxError, parseConfigText } from "../../mediamtx/ConfigDocument.js"
+import { makeIssue } from "../../mediamtx/ConfigIssue.js"
+import { didYouMean } from "../../mediamtx/DidYouMean.js"
+import { formatIssues } from "../../mediamtx/IssueText.js"
+import { type AuthRulesDocument, decode as decodeRules } from "../../services/AuthPolicy/AuthRulesDocument.js"
+
+export interface ManagerFile {
+  readonly auth: AuthRulesDocument
+}
+
+/** The text can't be used: every finding with its line and column, as a compiler prints it. No secrets. */
+export class ManagerFileError extends Schema.TaggedError<ManagerFileError>()("ManagerFileError", {
+  file: Schema.String,
+  message: Schema.String
+}) {}
+
+const sections = ["auth"]
+
+/** Reads the text of a `manager.yml`; `file` is its name in messages. */
+export const parseManagerFile = (text: string, file: string): Either.Either<ManagerFile, ManagerFileError> => {
+  const fail = (message: string) => Either.left(new ManagerFileError({ file, message: message.trimEnd() }))
+  const parsed = parseConfigText(text, { file })
+  if (Either.isLeft(parsed)) return fail(formatSyntaxError(parsed.left, text))
+  const { positionOf, value } = parsed.right
+  const unknown = Object.keys(value)
+    .filter((name) => !sections.includes(name))
+    .map((name) =>
+      makeIssue({
+        severity: "error",
+        rule: "unknown-field",
+        field: [name],
+        message: "is not known here",
+        expected: `one of ${sections.join(", ")}`,
+        suggestion: didYouMean(name, sections)
+      })
+    )
+  const rules = decodeRules(value["auth"], ["auth"])
+  const issues = [...unknown, ...(Either.isLeft(rules) ? rules.left.issues : [])]
+  if (Either.isLeft(rules) || issues.length > 0) return fail(formatIssues({ text, file, issues, positionOf }))
+  return Either.right({ auth: rules.right })
+}
+
+/** Whether anybody may publish, from anywhere and without credentials: worth a warning at each start. */
+export const isOpenToEveryone = ({ auth }: ManagerFile): boolean =>
+  auth.rules.some(
+    (rule) =>
+      (rule.allow?.some((action) => action === "any" || action === "publish") ?? false) &&
+      (rule.users === undefined || rule.users.includes("anonymous")) &&
+      (rule.ips === undefined || rule.ips.some((ip) => ip === "0.0.0.0/0" || ip === "::/0")) &&
+      rule.nodes === undefined &&
+      rule.paths === undefined
+  )
