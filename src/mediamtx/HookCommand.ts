@@ -96,3 +96,62 @@ export const HookCommand: FieldType<string> = textWith({
     return found
   }
 })
+
+const operators: ReadonlySet<string> = new Set(["|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1", "2>"])
+
+/**
+ * Something that MediaMTX runs but that does other than it looks.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HookWarning {
+  readonly rule: "hook-no-shell" | "hook-option-injection"
+  readonly message: string
+  readonly expected: string
+}
+
+const noWarnings: ReadonlyArray<HookWarning> = []
+
+const findWarnings = (command: string): ReadonlyArray<HookWarning> => {
+  const words = splitHookCommand(command)
+  if (typeof words === "string") return noWarnings
+  const warnings: Array<HookWarning> = []
+  const operator = words.find((word) => operators.has(word))
+  if (operator !== undefined) {
+    warnings.push({
+      rule: "hook-no-shell",
+      message: `passes ${JSON.stringify(operator)} to the program as an argument, since no shell is there to read it`,
+      expected: `sh -c '...' around the whole`
+    })
+  }
+  if (
+    words.some((word, index) => index > 0 && /^\$(?:MTX_PATH|RTSP_PATH|\{MTX_PATH\}|\{RTSP_PATH\}|G[0-9]+)$/.test(word))
+  ) {
+    warnings.push({
+      rule: "hook-option-injection",
+      message:
+        "passes the name of a path as a word of its own; names may begin with - and would then be read as options",
+      expected: "the variable glued to something, as in path=$MTX_PATH"
+    })
+  }
+  return warnings.length === 0 ? noWarnings : warnings
+}
+
+const seenWarnings = new Map<string, ReadonlyArray<HookWarning>>()
+
+/**
+ * What is dangerous about a command that MediaMTX would run.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const hookWarnings = (command: string): ReadonlyArray<HookWarning> => {
+  if (command === "") return noWarnings
+  const known = seenWarnings.get(command)
+  if (known !== undefined) return known
+  const found = findWarnings(command)
+  if (seenWarnings.size >= 512) seenWarnings.clear()
+  seenWarnings.set(command, found)
+  return found
+}

@@ -26,7 +26,7 @@ const compile = (source: string): Re2 | string => {
     const pattern = RE2JS.compile(source)
     return {
       source,
-      match: (text) => {
+      match: (text: string) => {
         const matcher = pattern.matcher(text)
         if (!matcher.find()) return undefined
         return Array.from({ length: matcher.groupCount() + 1 }, (_, index) => matcher.group(index) ?? "")
