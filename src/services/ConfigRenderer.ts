@@ -6,14 +6,23 @@
  * file is a wide-open server. The last line is always `END_MARKER`, which is how a node knows that it has it all.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type { CommandTextError } from "../mediamtx/CommandText.js"
 import type { ConfigIssue } from "../mediamtx/ConfigIssue.js"
-import { NodeId } from "./NodeId.js"
+import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
+import { Credentials } from "./Credentials.js"
+import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
+import { Variants } from "./internal/renderVariants.js"
+import type { NodeId } from "./NodeId.js"
+import type { RenderFailed } from "./RenderFailed.js"
 
 /** The last line of every rendered config. */
-export const END_MARKER = "# end of mtx-manager config"
+export { END_MARKER } from "../mediamtx/EndMarker.js"
+export type { RefreshOptions } from "./internal/renderConfig.js"
+export { RenderFailed } from "./RenderFailed.js"
 
 export interface RenderedConfig {
   readonly node: NodeId
@@ -30,14 +39,6 @@ export interface RenderedConfig {
   readonly warnings: ReadonlyArray<ConfigIssue>
 }
 
-/** This node's config can't be rendered: base and overlay together are not valid. Other nodes are not affected. */
-export class RenderFailed extends Schema.TaggedError<RenderFailed>()("RenderFailed", {
-  node: NodeId,
-  /** All issues in words. */
-  message: Schema.String,
-  issues: Schema.Array(Schema.Struct({ field: Schema.String, message: Schema.String, expected: Schema.String }))
-}) {}
-
 export interface ConfigRendererShape {
   /**
    * The node's config. Cached per node until the source changes, so that a poll costs a look-up.
@@ -52,3 +53,136 @@ export interface ConfigRendererShape {
 }
 
 export class ConfigRenderer extends Context.Tag("mtx-manager/ConfigRenderer")<ConfigRenderer, ConfigRendererShape>() {}
+
+/** See the fields; `base` is all that is needed. */
+export interface ConfigRendererOptions extends RenderOptions {}
+
+/**
+ * How many nodes' hashes are remembered. Beyond it the oldest are made again when they are asked for: a bound against
+ * invented node ids. A remembered node costs some hundred bytes; texts are made on each reading from parts that nodes share.
+ */
+const REMEMBERED = 20_000
+
+/** Text and bytes are joined when they are read, so that 10,000 nodes don't keep 10,000 copies of one config. */
+class Rendered implements RenderedConfig {
+  readonly etag: string
+  readonly warnings: ReadonlyArray<ConfigIssue>
+  readonly #variant: Variant
+  readonly #token: Redacted.Redacted
+  constructor(
+    readonly node: NodeId,
+    readonly hash: string,
+    readonly revision: number,
+    variant: Variant,
+    token: Redacted.Redacted
+  ) {
+    this.etag = `"${hash}"`
+    this.warnings = variant.warnings
+    this.#variant = variant
+    this.#token = token
+  }
+  get yaml(): string {
+    return this.#variant.head() + this.#variant.tail(this.node, Redacted.value(this.#token))
+  }
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return bytesOf(this.#variant, this.node, this.#token)
+  }
+  get variant(): Variant {
+    return this.#variant
+  }
+  atRevision(revision: number): Rendered {
+    return revision === this.revision ? this : new Rendered(this.node, this.hash, revision, this.#variant, this.#token)
+  }
+}
+
+const encoder = new TextEncoder()
+
+const bytesOf = (variant: Variant, node: NodeId, token: Redacted.Redacted): Uint8Array<ArrayBuffer> => {
+  const head = variant.headBytes()
+  const tail = encoder.encode(variant.tail(node, Redacted.value(token)))
+  const bytes = new Uint8Array(head.length + tail.length)
+  bytes.set(head)
+  bytes.set(tail, head.length)
+  return bytes
+}
+
+const sha256 = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
+    (digest) => {
+      let hex = ""
+      for (const byte of new Uint8Array(digest)) hex += byte.toString(16).padStart(2, "0")
+      return hex
+    }
+  )
+
+/**
+ * Renders what the source holds.
+ *
+ * Fails when an option can't stand in a command (`base`, `refresh.every`, ...), before any node asks.
+ */
+export const make = (
+  options: ConfigRendererOptions
+): Effect.Effect<ConfigRendererShape, CommandTextError, ConfigSource | Credentials> =>
+  Effect.gen(function* () {
+    const settings: Settings = yield* makeSettings(options)
+    const source = yield* ConfigSource
+    const credentials = yield* Credentials
+    const variants = new Variants(settings)
+    // Undefined: has been given a config, of which a newer one exists by now.
+    const rendered = new Map<NodeId, Rendered | undefined>()
+    let seen: FleetConfig | undefined
+
+    /** What nobody can ask for any more is let go, but for last good configs. */
+    const follow = (fleet: FleetConfig) => {
+      if (fleet === seen) return
+      seen = fleet
+      variants.follow(fleet, (node) => rendered.has(node))
+    }
+
+    /** The parts of an outdated config must not live on because a node that is gone once had it. */
+    const forget = (variant: Variant) => {
+      for (const [node, config] of rendered) if (config?.variant === variant) rendered.set(node, undefined)
+    }
+
+    const render = Effect.fnUntraced(function* (node: NodeId) {
+      const fleet = yield* source.current
+      const known = rendered.get(node)
+      if (known !== undefined && known.revision === fleet.revision && fleet === seen) return known
+      follow(fleet)
+      const token = yield* credentials.nodeToken(node)
+      const found = variants.find(fleet, node, Redacted.value(token))
+      if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
+      if (found._tag === "Failed") return yield* found.failure
+      if (found.replaced !== undefined) forget(found.replaced)
+      if (known !== undefined && known.variant === found.variant) {
+        const again = known.atRevision(found.revision)
+        rendered.set(node, again)
+        return again
+      }
+      const hash = yield* sha256(bytesOf(found.variant, node, token))
+      const fresh = new Rendered(node, hash, found.revision, found.variant, token)
+      if (rendered.size >= REMEMBERED && !rendered.has(node)) {
+        for (const oldest of rendered.keys()) {
+          rendered.delete(oldest)
+          break
+        }
+      }
+      rendered.set(node, fresh)
+      return fresh
+    })
+
+    return {
+      render,
+      changes: Stream.map(source.changes, ({ revision }) => ({ revision })),
+      failures: Effect.map(source.current, (fleet) => {
+        follow(fleet)
+        return variants.failures()
+      })
+    }
+  })
+
+export const layer = (
+  options: ConfigRendererOptions
+): Layer.Layer<ConfigRenderer, CommandTextError, ConfigSource | Credentials> =>
+  Layer.effect(ConfigRenderer, make(options))

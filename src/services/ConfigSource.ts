@@ -3,32 +3,19 @@
  * does not validate keeps the last good snapshot in force and shows up as `rejected`.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
-import type { ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import { InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
-import type { NodeId } from "./NodeId.js"
+import type { ConfigSourceError, FleetConfig } from "./FleetConfig.js"
+import { combine, judge, underNode } from "./internal/configSource.js"
+import { isNodeId, type NodeId } from "./NodeId.js"
 
-/** A validated configuration of the whole fleet. */
-export interface FleetConfig {
-  /** Rises with every accepted change. */
-  readonly revision: number
-  /** What every node gets. */
-  readonly base: MediaMTXConfig
-  /** What single nodes get on top: fields replace those of the base, `paths` and `pathDefaults` merge by key. */
-  readonly nodes: ReadonlyMap<NodeId, MediaMTXConfig>
-  readonly warnings: ReadonlyArray<ConfigIssue>
-}
-
-/** The source could not be read, or its first content does not validate, so that there is nothing to serve. */
-export class ConfigSourceError extends Schema.TaggedError<ConfigSourceError>()("ConfigSourceError", {
-  /** File or other origin. */
-  origin: Schema.String,
-  /** Compiler-style text: file:line:col, what is wrong, what would be right. */
-  message: Schema.String,
-  cause: Schema.optional(Schema.Defect)
-}) {}
+export { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
 
 export interface ConfigSourceShape {
   readonly current: Effect.Effect<FleetConfig>
@@ -39,3 +26,100 @@ export interface ConfigSourceShape {
 }
 
 export class ConfigSource extends Context.Tag("mtx-manager/ConfigSource")<ConfigSource, ConfigSourceShape>() {}
+
+/** A config with the overlays of single nodes, not validated yet. */
+export interface ConfigValue {
+  readonly config: MediaMTXConfig
+  /** Overlays by node id. */
+  readonly nodes?: Readonly<Record<string, MediaMTXConfig>> | undefined
+}
+
+/** A source that is told its config: for values, for tests, for sources of your own. */
+export interface SettableConfigSource extends ConfigSourceShape {
+  /**
+   * Puts another config in force, all of it or (when any part is invalid) nothing. Parts that are equal to what was in
+   * force stay the same objects, so that what is cached by them stays valid. An equal config is no change.
+   */
+  readonly set: (value: ConfigValue) => Effect.Effect<FleetConfig, InvalidConfig>
+}
+
+const offered = (value: ConfigValue): Either.Either<ReadonlyMap<NodeId, MediaMTXConfig>, InvalidConfig> => {
+  const nodes = new Map<NodeId, MediaMTXConfig>()
+  for (const [node, overlay] of Object.entries(value.nodes ?? {})) {
+    if (!isNodeId(node)) {
+      return Either.left(
+        new InvalidConfig({
+          issues: [
+            makeIssue({
+              severity: "error",
+              rule: "node-id",
+              field: ["nodes", node],
+              message: "is not a node id",
+              expected: "1 to 64 characters of A-Z a-z 0-9 . _ -, starting with a letter or digit"
+            })
+          ]
+        })
+      )
+    }
+    nodes.set(node, overlay)
+  }
+  return Either.right(nodes)
+}
+
+const accept = (previous: FleetConfig | undefined, value: ConfigValue): Either.Either<FleetConfig, InvalidConfig> =>
+  Either.flatMap(offered(value), (nodes) => {
+    const verdict = judge(previous, {
+      base: Either.right(value.config),
+      nodes: new Map([...nodes].map(([node, overlay]) => [node, Either.right(overlay)])),
+      explain: underNode
+    })
+    const issues = verdict.refusals.flatMap((refusal) => (refusal._tag === "InvalidConfig" ? refusal.issues : []))
+    return verdict.config === undefined || issues.length > 0
+      ? Either.left(new InvalidConfig({ issues }))
+      : Either.right(verdict.config)
+  })
+
+/**
+ * A source that starts with a value and can be given others.
+ *
+ * @example
+ * ```ts
+ * import { ConfigSource } from "@livecams/mtx-manager"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const source = yield* ConfigSource.make({ config: { paths: { cam: {} } } })
+ *   yield* source.set({ config: { paths: { cam: {}, door: {} } } })
+ * })
+ * ```
+ */
+export const make = Effect.fn("ConfigSource.make")(function* (value: ConfigValue) {
+  const current = yield* Ref.make(yield* accept(undefined, value))
+  const rejected = yield* Ref.make<ConfigSourceError | InvalidConfig | undefined>(undefined)
+  // A subscriber that is 16 changes behind loses the oldest: only the newest config matters to anyone.
+  const changes = yield* PubSub.sliding<FleetConfig>(16)
+  const lock = yield* Effect.makeSemaphore(1)
+  return {
+    current: Ref.get(current),
+    changes: Stream.fromPubSub(changes),
+    rejected: Ref.get(rejected),
+    set: (next) =>
+      Effect.gen(function* () {
+        const before = yield* Ref.get(current)
+        const verdict = accept(before, next)
+        yield* Ref.set(rejected, Either.isLeft(verdict) ? combine("value", [verdict.left]) : undefined)
+        const config = yield* verdict
+        if (config !== before) {
+          yield* Ref.set(current, config)
+          yield* PubSub.publish(changes, config)
+        }
+        return config
+      }).pipe(lock.withPermits(1))
+  } satisfies SettableConfigSource
+})
+
+/** A config that never changes, and the overlays of single nodes. */
+export const fromValue = (
+  config: MediaMTXConfig,
+  options?: { readonly nodes?: Readonly<Record<string, MediaMTXConfig>> | undefined }
+): Layer.Layer<ConfigSource, InvalidConfig> => Layer.effect(ConfigSource, make({ config, nodes: options?.nodes }))

@@ -1,0 +1,420 @@
+/**
+ * From a node's config and our parts to its text. Pure and synchronous; hashing and caching per node is the caller's.
+ *
+ * The text is in two parts. The head is the user's config and the same for every node that has the same config. The tail
+ * is ours, holds whatever names the node or its token, and is made anew for each node:
+ *
+ *     # comment, the user's global fields, paths:          <- head
+ *       mtx-manager: ...                                   <- tail
+ *     authMethod, authHTTPAddress, runOnConnect, pathDefaults, END_MARKER
+ */
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import { CommandTextError, managerUrl } from "../../mediamtx/CommandText.js"
+import { type ConfigIssue, InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
+import { validateConfig } from "../../mediamtx/ConfigValidation.js"
+import { END_MARKER } from "../../mediamtx/EndMarker.js"
+import {
+  busybox,
+  checkHookCommands,
+  type HookCommands,
+  type HookConfiguration,
+  type HookGenerator,
+  hookField,
+  type PathHookField
+} from "../../mediamtx/HookGenerator.js"
+import type { AuthPermission, MediaMTXConfig, PathConfig } from "../../mediamtx/MediaMTXConfig.js"
+import { isRegexPathName } from "../../mediamtx/PathName.js"
+import { defaultRefreshEvery, defaultRefreshPath, refreshPath } from "../../mediamtx/RefreshLoop.js"
+import { renderPath, renderSection, type YamlValue, YamlValueError } from "../../mediamtx/Yaml.js"
+
+export interface RefreshOptions {
+  /** Time between two polls of a node, in whole seconds from 2 to 3600 (default 10 seconds). */
+  readonly every?: Duration.DurationInput | undefined
+  /**
+   * - `loop` (default): the config itself holds a path that keeps the file fresh; needs `sh` and `busybox` on the node, as in
+   *   MediaMTX's ffmpeg image
+   * - `updater`: a sidecar does it
+   * - `none`: the node keeps the config that it was started with
+   */
+  readonly mode?: "loop" | "updater" | "none" | undefined
+  /** Name of that path (default `mtx-manager`). */
+  readonly path?: string | undefined
+  /** File that MediaMTX was started with (default `/etc/mediamtx.yml`). */
+  readonly file?: string | undefined
+}
+
+export interface RenderOptions {
+  /** The manager, as nodes reach it: `https://example.com`, with the path it is mounted at. */
+  readonly base: string | URL
+  /** How events are reported (default `busybox`); false for no hooks of ours. */
+  readonly hooks?: HookGenerator | false | undefined
+  /** Which events are reported, on top of `defaultHookConfiguration`. */
+  readonly hookConfiguration?: Partial<HookConfiguration> | undefined
+  /**
+   * Whether nodes ask the manager for every publish, read and so on. Absent: yes, unless the config says how it wants to
+   * authenticate (`authMethod`). True: always, whatever the config says. False: never.
+   */
+  readonly auth?: boolean | undefined
+  /** What a node allows without asking, if the config doesn't say itself. Absent: nothing. */
+  readonly authHTTPExclude?: ReadonlyArray<AuthPermission> | undefined
+  readonly refresh?: RefreshOptions | undefined
+}
+
+/** Options with their defaults. */
+export interface Settings {
+  readonly base: string | URL
+  readonly hooks: HookGenerator | undefined
+  readonly hookConfiguration: Partial<HookConfiguration>
+  readonly auth: boolean | undefined
+  readonly authHTTPExclude: ReadonlyArray<AuthPermission> | undefined
+  readonly refresh: { readonly every: number; readonly path: string; readonly file: string | undefined } | undefined
+}
+
+/** Everything about a config of which the text is made, for one node. */
+export interface Ours {
+  readonly commands: HookCommands
+  readonly refresh: ReturnType<typeof refreshPath> | undefined
+  readonly authAddress: string
+}
+
+/** Hooks that would make some paths invalid, or behave otherwise, if they stood in `pathDefaults`. */
+const perPathFields = [hookField("init"), hookField("demand"), hookField("undemand")] as const
+type PerPathField = (typeof perPathFields)[number]
+const isPerPath = (field: string): field is PerPathField => perPathFields.some((name) => name === field)
+
+/** Reads the options once, so that a bad one is found before any node asks. */
+export const makeSettings = (options: RenderOptions): Either.Either<Settings, CommandTextError> =>
+  Either.try({
+    try: () => {
+      const mode = options.refresh?.mode ?? "loop"
+      const settings: Settings = {
+        base: options.base,
+        hooks: options.hooks === false ? undefined : (options.hooks ?? busybox),
+        hookConfiguration: options.hookConfiguration ?? {},
+        auth: options.auth,
+        authHTTPExclude: options.authHTTPExclude,
+        refresh:
+          mode === "loop"
+            ? {
+                every:
+                  options.refresh?.every === undefined
+                    ? defaultRefreshEvery
+                    : Duration.toSeconds(options.refresh.every),
+                path: options.refresh?.path ?? defaultRefreshPath,
+                file: options.refresh?.file
+              }
+            : undefined
+      }
+      makeOurs(settings, "node", "token")
+      return settings
+    },
+    catch: commandTextError
+  })
+
+const commandTextError = (cause: unknown): CommandTextError => {
+  // Anything else is a bug, ours or of the user's generator: a defect, not a failure.
+  if (cause instanceof CommandTextError) return cause
+  throw cause
+}
+
+export const makeOurs = (settings: Settings, node: string, token: string): Ours => ({
+  commands:
+    settings.hooks === undefined
+      ? { global: {}, path: {} }
+      : checkHookCommands(
+          settings.hooks({
+            base: managerUrl(settings.base, "/hooks", {}),
+            key: token,
+            node,
+            ...settings.hookConfiguration
+          })
+        ),
+  refresh:
+    settings.refresh === undefined
+      ? undefined
+      : refreshPath({ ...settings.refresh, base: settings.base, node, secret: token }),
+  authAddress: managerUrl(settings.base, "/auth", { node, token })
+})
+
+/** One user config prepared for any number of nodes. */
+export interface Variant {
+  readonly warnings: ReadonlyArray<ConfigIssue>
+  /** The same for all nodes. */
+  readonly head: () => string
+  readonly headBytes: () => Uint8Array
+  readonly tail: (node: string, token: string) => string
+}
+
+/** The head, encoded, is remembered for configs that many nodes share. */
+export interface VariantOptions {
+  readonly shared: boolean
+}
+
+const texts = new WeakMap<PathConfig, { readonly name: string; readonly text: string }>()
+
+/** An entry of `paths`, remembered by its object: configs are values, nobody changes them in place. */
+const pathText = (name: string, path: PathConfig): string => {
+  const known = texts.get(path)
+  if (known !== undefined && known.name === name) return known.text
+  const text = renderPath(name, asYaml(path))
+  texts.set(path, { name, text })
+  return text
+}
+
+/** A validated config is plain data: objects, lists, strings, numbers, booleans. */
+const asYaml = (value: MediaMTXConfig | PathConfig | MediaMTXConfig[keyof MediaMTXConfig]): YamlValue =>
+  value as unknown as YamlValue
+
+const ownHooks = new WeakMap<PathConfig, ReadonlyArray<string>>()
+
+/** The hooks that a path (or `pathDefaults`) has itself. */
+const hooksOf = (path: PathConfig): ReadonlyArray<string> => {
+  let own = ownHooks.get(path)
+  if (own === undefined) {
+    own = Object.keys(path).filter((field) => hookFieldNames.has(field))
+    ownHooks.set(path, own)
+  }
+  return own
+}
+
+const pathHookEvents = [
+  "init",
+  "demand",
+  "undemand",
+  "available",
+  "unavailable",
+  "online",
+  "offline",
+  "read",
+  "unread",
+  "record_segment_create",
+  "record_segment_complete"
+] as const
+const hookFieldNames: ReadonlySet<string> = new Set(pathHookEvents.map((event) => hookField(event)))
+
+const head = "# Written by mtx-manager. Changes to this file are lost: change the manager's configuration instead.\n"
+const encoder = new TextEncoder()
+
+const warning = (rule: string, field: ReadonlyArray<string>, message: string, expected: string): ConfigIssue =>
+  makeIssue({ severity: "warning", rule, field, message, expected })
+
+/**
+ * Puts our parts into a validated config.
+ *
+ * Whose value counts, field by field:
+ * - A hook that the user has set in the config, in `pathDefaults` or in a path stays, ours isn't there, and a warning says
+ *   that the manager won't hear of these events.
+ * - `authMethod`, `authHTTPAddress`: see {@link RenderOptions.auth}.
+ * - `authHTTPExclude`: the user's.
+ * - A path of the refresh path's name: the user's, with a warning, and there is no refresh loop.
+ */
+export const makeVariant = (
+  settings: Settings,
+  config: MediaMTXConfig,
+  sourceWarnings: ReadonlyArray<ConfigIssue>,
+  sample: { readonly node: string; readonly token: string },
+  options: VariantOptions
+): Either.Either<Variant, InvalidConfig | YamlValueError> => {
+  const warnings: Array<ConfigIssue> = [...sourceWarnings]
+  const { pathDefaults, paths = {}, ...globals } = config
+  const defaults = pathDefaults ?? {}
+  const names = Object.keys(paths)
+  const ours = makeOurs(settings, sample.node, sample.token)
+  const isOurs = (field: string): field is PathHookField => Object.hasOwn(ours.commands.path, field)
+
+  const asks = authIsOurs(settings, config)
+  if (settings.auth === undefined && !asks) {
+    warnings.push(
+      warning(
+        "auth-not-asked",
+        ["authMethod"],
+        `is ${config.authMethod}, so that nodes don't ask the manager who may do what`,
+        "no authMethod, for the manager to decide"
+      )
+    )
+  }
+  if (asks && config.authMethod !== undefined && config.authMethod !== "http") {
+    warnings.push(
+      warning("auth-replaced", ["authMethod"], `is ${config.authMethod} but is replaced by "http"`, "no authMethod")
+    )
+  }
+  if (asks && config.authInternalUsers !== undefined) {
+    warnings.push(
+      warning("auth-users-unused", ["authInternalUsers"], "has no effect: the manager decides", "no authInternalUsers")
+    )
+  }
+
+  const notHeard = (at: ReadonlyArray<string>, field: string, value: unknown) => {
+    if (value === "") return
+    warnings.push(
+      warning(
+        "hook-not-heard",
+        [...at, field],
+        "takes the place of the hook that reports to the manager",
+        `no ${field}`
+      )
+    )
+  }
+  for (const field of Object.keys(ours.commands.global)) {
+    if (Object.hasOwn(config, field)) notHeard([], field, Reflect.get(config, field))
+  }
+  for (const field of hooksOf(defaults)) if (isOurs(field)) notHeard(["pathDefaults"], field, defaults[field])
+  for (const name of names) {
+    const path = paths[name]
+    if (path === undefined || path === null) continue
+    for (const field of hooksOf(path)) if (isOurs(field)) notHeard(["paths", name], field, path[field])
+  }
+
+  if (ours.refresh !== undefined && Object.hasOwn(paths, ours.refresh.name)) {
+    warnings.push(
+      warning(
+        "refresh-path-taken",
+        ["paths", ours.refresh.name],
+        "has the name of the path that keeps the node's config fresh, which is left out",
+        "another name, here or for refresh.path"
+      )
+    )
+  }
+  const refreshes = ours.refresh !== undefined && !Object.hasOwn(paths, ours.refresh.name)
+  const perPath = perPathFields.some(isOurs)
+
+  const globalsOf = (mine: Ours): MediaMTXConfig => ({
+    ...(asks && { authMethod: "http" as const, authHTTPAddress: mine.authAddress }),
+    ...(asks &&
+      globals.authHTTPExclude === undefined &&
+      settings.authHTTPExclude !== undefined && { authHTTPExclude: settings.authHTTPExclude }),
+    ...withoutKeys(mine.commands.global, globals)
+  })
+  const defaultsOf = (mine: Ours): PathConfig => ({
+    ...defaults,
+    ...withoutKeys(mine.commands.path, defaults, isPerPath)
+  })
+  const pathOf = (name: string, mine: Ours): PathConfig => {
+    const path = paths[name] ?? {}
+    return perPath ? { ...path, ...perPathHooks(name, path, defaults, mine.commands) } : path
+  }
+
+  const theirs: { -readonly [K in keyof MediaMTXConfig]: MediaMTXConfig[K] } = { ...globals }
+  if (asks) {
+    delete theirs.authMethod
+    delete theirs.authHTTPAddress
+  }
+
+  const allPaths: Record<string, PathConfig> = {}
+  for (const name of names) allPaths[name] = pathOf(name, ours)
+  if (refreshes && ours.refresh !== undefined) allPaths[ours.refresh.name] = ours.refresh.config
+  const complete: MediaMTXConfig = {
+    ...theirs,
+    ...(Object.keys(allPaths).length > 0 && { paths: allPaths }),
+    ...globalsOf(ours),
+    ...notEmpty("pathDefaults", defaultsOf(ours))
+  }
+  if (Object.keys(complete).length === 0) return Either.left(empty)
+  const valid = validateConfig(complete)
+  if (Either.isLeft(valid)) return Either.left(valid.left)
+  for (const found of valid.right.warnings) {
+    if (!warnings.some((known) => known.rule === found.rule && known.fieldText === found.fieldText))
+      warnings.push(found)
+  }
+
+  const makeHead = (): string => {
+    let text = head
+    for (const [field, value] of Object.entries(theirs)) text += renderSection(field, asYaml(value))
+    if (Object.keys(allPaths).length === 0) return text
+    text += "paths:\n"
+    if (perPath) return text
+    const parts: Array<string> = [text]
+    for (const name of names) parts.push(pathText(name, paths[name] ?? none))
+    return parts.join("")
+  }
+  const tail = (node: string, token: string): string => {
+    const mine = makeOurs(settings, node, token)
+    let text = ""
+    if (perPath) for (const name of names) text += renderPath(name, asYaml(pathOf(name, mine)))
+    if (refreshes && mine.refresh !== undefined) text += renderPath(mine.refresh.name, { ...mine.refresh.config })
+    text += `# Of mtx-manager, for node ${node}.\n`
+    for (const [field, value] of Object.entries(globalsOf(mine))) text += renderSection(field, asYaml(value))
+    const all = defaultsOf(mine)
+    if (Object.keys(all).length > 0) text += renderSection("pathDefaults", asYaml(all))
+    return `${text}${END_MARKER}\n`
+  }
+
+  return Either.try({
+    try: (): Variant => {
+      // Now, because a value that YAML can't hold must be a failure of this config, not of a later reader of the text.
+      const text = makeHead()
+      tail(sample.node, sample.token)
+      if (!options.shared) return { warnings, head: makeHead, headBytes: () => encoder.encode(makeHead()), tail }
+      let bytes: Uint8Array | undefined
+      return {
+        warnings,
+        head: () => text,
+        headBytes: () => {
+          bytes ??= encoder.encode(text)
+          return bytes
+        },
+        tail
+      }
+    },
+    catch: (cause) => {
+      if (cause instanceof YamlValueError) return cause
+      throw cause
+    }
+  })
+}
+
+const none: PathConfig = {}
+
+const empty = new InvalidConfig({
+  issues: [
+    makeIssue({
+      severity: "error",
+      rule: "empty-config",
+      field: [],
+      message: "sets nothing: MediaMTX would run on its defaults, open to everyone",
+      expected: "at least one setting"
+    })
+  ]
+})
+
+const notEmpty = (field: "pathDefaults", value: PathConfig) => (Object.keys(value).length > 0 ? { [field]: value } : {})
+
+const authIsOurs = (settings: Settings, config: MediaMTXConfig): boolean => {
+  if (settings.auth !== undefined) return settings.auth
+  if (config.authMethod === undefined) return true
+  // "http" without an address is unfinished, and ours finishes it.
+  return config.authMethod === "http" && (config.authHTTPAddress ?? "") === ""
+}
+
+/** `from` without what `over` has already, or `left out` names. */
+const withoutKeys = <A extends object>(
+  from: A,
+  over: object,
+  leftOut: (field: string) => boolean = () => false
+): Partial<A> => {
+  const out: Partial<A> = {}
+  for (const key in from) {
+    // An explicit undefined is no value of the user's.
+    if (!leftOut(key) && Reflect.get(over, key) === undefined) out[key] = from[key]
+  }
+  return out
+}
+
+/** `runOnInit` for single paths, demand hooks for paths that wait for publishers: where MediaMTX takes them. */
+const perPathHooks = (
+  name: string,
+  path: PathConfig,
+  defaults: PathConfig,
+  commands: HookCommands
+): Partial<Record<PerPathField, string>> => {
+  const out: Partial<Record<PerPathField, string>> = {}
+  const source = path.source ?? defaults.source ?? "publisher"
+  const always = path.alwaysAvailable ?? defaults.alwaysAvailable ?? false
+  for (const field of perPathFields) {
+    const command = commands.path[field]
+    if (command === undefined || path[field] !== undefined || defaults[field] !== undefined) continue
+    if (field === "runOnInit" ? !isRegexPathName(name) : source === "publisher" && !always) out[field] = command
+  }
+  return out
+}

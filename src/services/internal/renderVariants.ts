@@ -1,0 +1,153 @@
+/**
+ * The prepared configs of a fleet: one that all nodes without an overlay share, one for each overlay.
+ *
+ * Each has at most one good version, the newest that could be rendered, so memory doesn't grow with the number of edits.
+ */
+import * as Either from "effect/Either"
+import { type ConfigIssue, formatIssue } from "../../mediamtx/ConfigIssue.js"
+import { validateConfig } from "../../mediamtx/ConfigValidation.js"
+import type { MediaMTXConfig } from "../../mediamtx/MediaMTXConfig.js"
+import type { FleetConfig } from "../FleetConfig.js"
+import type { NodeId } from "../NodeId.js"
+import { RenderFailed } from "../RenderFailed.js"
+import { mergeConfig } from "./mergeConfig.js"
+import { makeVariant, type Settings, type Variant } from "./renderConfig.js"
+
+interface Reason {
+  readonly message: string
+  readonly issues: ReadonlyArray<ConfigIssue>
+}
+
+interface Entry {
+  /** The last that could be rendered, with the revision it came with. */
+  good: { readonly variant: Variant; revision: number } | undefined
+  /** What the newest attempt was made of; nothing needs to be done while it is the same. */
+  from: { readonly base: MediaMTXConfig; readonly overlay: MediaMTXConfig | undefined } | undefined
+  /** Why the newest attempt failed. */
+  reason: Reason | undefined
+  /** Nodes that asked while it failed. Bounded: beyond it they are not listed. */
+  readonly affected: Set<NodeId>
+}
+
+const MOST_AFFECTED = 1_000
+
+export type Found =
+  | {
+      readonly _tag: "Good"
+      readonly variant: Variant
+      readonly revision: number
+      readonly reported: RenderFailed | undefined
+      /** The variant that this one is newer than, when it has just been made. */
+      readonly replaced: Variant | undefined
+    }
+  | { readonly _tag: "Failed"; readonly failure: RenderFailed; readonly reported: RenderFailed | undefined }
+
+export class Variants {
+  readonly #settings: Settings
+  readonly #shared: Entry = newEntry()
+  readonly #own = new Map<NodeId, Entry>()
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
+
+  /**
+   * Called once for each new config, before anything of it is rendered. A node that gets an overlay of its own and has been
+   * given the shared config before starts from that, so that it keeps it if the overlay turns out bad.
+   */
+  follow(fleet: FleetConfig, wasGiven: (node: NodeId) => boolean): void {
+    for (const node of this.#own.keys()) {
+      if (!fleet.nodes.has(node) && fleet.refused?.has(node) !== true) this.#own.delete(node)
+    }
+    for (const nodes of [fleet.nodes, fleet.refused ?? new Map<NodeId, never>()]) {
+      for (const node of nodes.keys()) {
+        if (this.#own.has(node)) continue
+        const entry = newEntry()
+        if (wasGiven(node) && this.#shared.good !== undefined) entry.good = { ...this.#shared.good }
+        this.#own.set(node, entry)
+      }
+    }
+    for (const [node, refusal] of fleet.refused ?? []) {
+      const entry = this.#own.get(node)
+      if (entry === undefined) continue
+      entry.from = undefined
+      entry.reason = {
+        message: refusal.message,
+        issues: refusal._tag === "InvalidConfig" ? refusal.issues.filter((issue) => issue.severity === "error") : []
+      }
+      entry.affected.add(node)
+    }
+  }
+
+  find(fleet: FleetConfig, node: NodeId, token: string): Found {
+    const own = this.#own.get(node)
+    const entry = own ?? this.#shared
+    let reported: RenderFailed | undefined
+    let replaced: Variant | undefined
+    if (fleet.refused?.has(node) !== true) {
+      const overlay = fleet.nodes.get(node)
+      if (entry.from === undefined || entry.from.base !== fleet.base || entry.from.overlay !== overlay) {
+        entry.from = { base: fleet.base, overlay }
+        entry.affected.clear()
+        const made = this.#make(fleet, node, token, overlay)
+        if (Either.isRight(made)) {
+          replaced = entry.good?.variant
+          entry.good = { variant: made.right, revision: fleet.revision }
+          entry.reason = undefined
+        } else {
+          entry.reason = made.left
+          reported = failure(node, made.left)
+        }
+      } else if (entry.reason === undefined && entry.good !== undefined) entry.good.revision = fleet.revision
+    }
+    if (entry.reason !== undefined && entry.affected.size < MOST_AFFECTED) entry.affected.add(node)
+    return entry.good === undefined
+      ? { _tag: "Failed", failure: failure(node, entry.reason ?? unknownReason), reported }
+      : { _tag: "Good", variant: entry.good.variant, revision: entry.good.revision, reported, replaced }
+  }
+
+  failures(): ReadonlyArray<RenderFailed> {
+    const out: Array<RenderFailed> = []
+    for (const entry of [this.#shared, ...this.#own.values()]) {
+      if (entry.reason === undefined) continue
+      for (const node of entry.affected) out.push(failure(node, entry.reason))
+    }
+    return out.sort((a, b) => (a.node < b.node ? -1 : 1))
+  }
+
+  #make(
+    fleet: FleetConfig,
+    node: NodeId,
+    token: string,
+    overlay: MediaMTXConfig | undefined
+  ): Either.Either<Variant, Reason> {
+    const sample = { node, token }
+    if (overlay === undefined) {
+      return Either.mapLeft(makeVariant(this.#settings, fleet.base, fleet.warnings, sample, { shared: true }), reasonOf)
+    }
+    // Once before our parts are added: overlays may use deprecated names, which validation rewrites.
+    return Either.flatMap(Either.mapLeft(validateConfig(mergeConfig(fleet.base, overlay)), reasonOf), (valid) =>
+      Either.mapLeft(makeVariant(this.#settings, valid.config, valid.warnings, sample, { shared: false }), reasonOf)
+    )
+  }
+}
+
+const newEntry = (): Entry => ({ good: undefined, from: undefined, reason: undefined, affected: new Set() })
+
+const unknownReason: Reason = { message: "there is no config for this node", issues: [] }
+
+const reasonOf = (error: { readonly message: string; readonly issues?: ReadonlyArray<ConfigIssue> }): Reason => {
+  const issues = (error.issues ?? []).filter((issue) => issue.severity === "error")
+  return { message: issues.length === 0 ? error.message : issues.map(formatIssue).join("\n"), issues }
+}
+
+const failure = (node: NodeId, reason: Reason): RenderFailed =>
+  new RenderFailed({
+    node,
+    message: `the config of node ${node} can't be rendered: ${reason.message}`,
+    issues: reason.issues.map((issue) => ({
+      field: issue.fieldText,
+      message: issue.message,
+      expected: issue.expected
+    }))
+  })
