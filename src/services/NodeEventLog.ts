@@ -36,11 +36,13 @@ export const make: Effect.Effect<void, never, HookBus | NodeRegistry | Scope.Sco
   const mailbox = yield* Scope.extend(registry.subscribe, subscription)
 
   const publish = (change: NodeChange) =>
-    Effect.retry(
-      Effect.tapError(bus.publish(change.node, change.event), (error) =>
-        Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged, will try again`, error)
+    bus.publish(change.node, change.event).pipe(
+      Effect.tapError((error) =>
+        Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged`, error)
       ),
-      retryPolicy
+      // A bus that was shut down takes nothing any more.
+      Effect.retry({ schedule: retryPolicy, while: (error) => error.reason !== "Closed" }),
+      Effect.ignore
     )
 
   const forward = (changes: ReadonlyArray<NodeChange>) => {

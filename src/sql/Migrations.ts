@@ -10,13 +10,17 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { hookLog } from "./migrations/0001_hook_log.js"
+import { nodes } from "./migrations/0002_nodes.js"
+import { fleetState } from "./migrations/0003_fleet_state.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
 
 /** Every step by `NUMBER_name`, in order. */
 export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>> = {
-  "0001_hook_log": hookLog
+  "0001_hook_log": hookLog,
+  "0002_nodes": nodes,
+  "0003_fleet_state": fleetState
 }
 
 const newest = Math.max(...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))

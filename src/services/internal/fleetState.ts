@@ -29,7 +29,7 @@ export const MAX_TOMBSTONES = 100_000
 export const REPORT_SKEW = 2_000
 /** Rows of one node beyond this are not opened: a bound against a stolen node token. */
 export const MAX_ROWS_PER_NODE = 100_000
-/** Longer than anything MediaMTX sends: what is longer is not kept. */
+/** Longer than anything MediaMTX sends: what is longer, or holds a NUL, is not kept. */
 const MAX_TEXT = 1024
 
 export type RowKind = "path" | "always" | "source" | "reader" | "connection"
@@ -100,9 +100,15 @@ export const make = (track: boolean): State => ({
   dirty: track ? new Map() : undefined
 })
 
-/** NUL can be in none of the parts that come from a node id, a path name or a uuid. */
+/** NUL is in none of the parts: see `isPlausible`. */
 const keyOf = (node: NodeId, kind: RowKind, path: string, type: string, id: string): string =>
   `${node}\0${kind}\0${path}\0${type}\0${id}`
+
+const isPlausible = (path: string, type: string, id: string): boolean =>
+  path.length + type.length + id.length <= MAX_TEXT &&
+  !path.includes("\0") &&
+  !type.includes("\0") &&
+  !id.includes("\0")
 
 const nodeRows = (state: State, node: NodeId): NodeRows => {
   let rows = state.nodes.get(node)
@@ -224,7 +230,7 @@ const open = (
   at: number,
   cursor: Cursor
 ): void => {
-  if (path.length + type.length + id.length > MAX_TEXT) return
+  if (!isPlausible(path, type, id)) return
   const key = keyOf(node, kind, path, type, id)
   const known = find(state, node, kind, path, key)
   if (known !== undefined) {
@@ -255,7 +261,7 @@ const close = (
   at: number,
   cursor: Cursor
 ): void => {
-  if (path.length + type.length + id.length > MAX_TEXT) return
+  if (!isPlausible(path, type, id)) return
   const key = keyOf(node, kind, path, type, id)
   const known = find(state, node, kind, path, key)
   if (known !== undefined) {

@@ -36,7 +36,11 @@ const NONE: ReadonlyArray<NodeEvent> = []
 const LONGEST_PROMISE = 7 * 24 * 60 * 60 * 1000
 
 /** What a node says about itself is kept up to this length: its memory is bounded whatever it sends. */
-const clip = (text: string, length: number): string => (text.length > length ? text.slice(0, length) : text)
+const clip = (text: string, length: number): string => {
+  const short = text.length > length ? text.slice(0, length) : text
+  // Some databases refuse NUL in a text; one node's heartbeat must not keep the others from being written.
+  return short.includes("\0") ? short.replaceAll("\0", "\uFFFD") : short
+}
 
 const promise = (millis: number): number => (millis > 1 ? Math.min(Math.round(millis), LONGEST_PROMISE) : 1)
 
