@@ -4,12 +4,15 @@
  *
  * job: {port, requests: string[] (whole HTTP/1.1 requests, sent in rotation), connections, seconds, fresh}
  * `fresh: true` opens a new TCP connection for each request, as MediaMTX does for each auth call; otherwise connections
- * are kept and one request is in flight on each.
+ * are kept and one request is in flight on each. `@@@@@@@@@@` in a request becomes a number that is never used twice.
  */
 import { connect } from "node:net"
 
 const job = JSON.parse(process.argv[2])
-const requests = job.requests.map((text) => Buffer.from(text, "utf8"))
+const PLACE = "@@@@@@@@@@"
+const requests = job.requests.map((text) => ({ bytes: Buffer.from(text, "utf8"), at: text.indexOf(PLACE) }))
+// Unique across the drivers of one run, too: the clock's tenths of seconds lead.
+let unique = (Math.floor(Date.now() / 100) % 10_000) * 1_000_000
 const HOST = "127.0.0.1"
 
 let done = 0
@@ -18,6 +21,15 @@ let next = 0
 let running = true
 const statuses = {}
 const latencies = []
+
+/** The next request, ready to be written. */
+const take = () => {
+  const { at, bytes } = requests[next++ % requests.length]
+  if (at < 0) return bytes
+  const copy = Buffer.from(bytes)
+  copy.write(String(unique++).padStart(PLACE.length, "0"), at, "latin1")
+  return copy
+}
 
 const finish = (status, started) => {
   if (!running) return
@@ -44,7 +56,7 @@ const freshLoop = () => {
   const socket = connect({ port: job.port, host: HOST, noDelay: true })
   let received
   let answered = false
-  socket.on("connect", () => socket.write(requests[next++ % requests.length]))
+  socket.on("connect", () => socket.write(take()))
   socket.on("data", (chunk) => {
     received = received === undefined ? chunk : Buffer.concat([received, chunk])
     if (!answered && responseEnd(received) >= 0) {
@@ -72,7 +84,7 @@ const keptLoop = () => {
   const send = () => {
     if (!running) return socket.destroy()
     started = performance.now()
-    socket.write(requests[next++ % requests.length])
+    socket.write(take())
   }
   socket.on("connect", send)
   socket.on("data", (chunk) => {
