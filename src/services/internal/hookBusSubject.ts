@@ -56,8 +56,8 @@ export const maxSubjects = 50_000
 export const rememberEnded = 15 * 60 * 1000
 
 /**
- * The last event of each subject, the least recently heard first. Bounded: past `capacity` the least recently heard is
- * forgotten, and a repetition of it is then recorded as new, which is harmless.
+ * The last event of each subject, the least recently heard first. Bounded: past `capacity` the least recently heard
+ * eighth is forgotten, and a repetition of those is then recorded as new, which is harmless.
  */
 export class LastEvents {
   private readonly subjects = new Map<string, LastEvent>()
@@ -79,11 +79,17 @@ export class LastEvents {
     // A Map keeps the order of insertion: leaving and coming back makes it the most recent.
     this.subjects.delete(subject)
     this.subjects.set(subject, { name, cursor, at })
-    if (this.subjects.size > this.capacity) {
-      for (const oldest of this.subjects.keys()) {
-        this.subjects.delete(oldest)
-        break
-      }
+    if (this.subjects.size > this.capacity) this.forgetOldest(Math.ceil(this.capacity / 8))
+  }
+
+  /**
+   * Many at once: a Map keeps the places of deleted entries until it grows, so looking for the oldest one each time would
+   * walk over thousands of them.
+   */
+  private forgetOldest(count: number): void {
+    for (const subject of this.subjects.keys()) {
+      if (count-- <= 0) return
+      this.subjects.delete(subject)
     }
   }
 
