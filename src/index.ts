@@ -1,0 +1,82 @@
+/**
+ * mtx-manager for Effect apps: the services as namespaces (tag, shape, errors, layers), MediaMTX's own things (config,
+ * hooks, auth request) flat, and the HTTP API with its typed client.
+ *
+ * @since 0.1.0
+ */
+
+// MediaMTX itself ------------------------------------------------------------------------------------------------------
+export { AuthAction, AuthProtocol, AuthRequestBody, canPrompt } from "./mediamtx/AuthRequest.js"
+export { CommandTextError } from "./mediamtx/CommandText.js"
+export {
+  type ConfigDocument,
+  ConfigSyntaxError,
+  type ConfigSyntaxIssue,
+  formatSyntaxError,
+  type ParseConfigOptions,
+  parseConfigText
+} from "./mediamtx/ConfigDocument.js"
+export { ConfigIssue, formatField, InvalidConfig } from "./mediamtx/ConfigIssue.js"
+export {
+  type ConfigValidator,
+  makeConfigValidator,
+  type ValidConfig,
+  validateConfig
+} from "./mediamtx/ConfigValidation.js"
+export { END_MARKER } from "./mediamtx/EndMarker.js"
+export { HookEvent, type HookEventName, type HookScope, hookEventNames, hookScope } from "./mediamtx/HookEvent.js"
+export {
+  busybox,
+  curl,
+  defaultHookConfiguration,
+  type HookCommands,
+  type HookConfiguration,
+  type HookGenerator,
+  type HookOptions,
+  type HookReport,
+  makeHookGenerator
+} from "./mediamtx/HookGenerator.js"
+export { formatIssues, type PrintableIssue, type SourcePosition } from "./mediamtx/IssueText.js"
+export type { MediaMTXConfig, PathConfig } from "./mediamtx/MediaMTXConfig.js"
+export { type NodeCommandForm, type NodeCommandOptions, nodeCommand } from "./mediamtx/NodeCommand.js"
+export { parseQuery, redactQuery } from "./mediamtx/QueryString.js"
+export { type RefreshLoopOptions, refreshLoopCommand, refreshPath } from "./mediamtx/RefreshLoop.js"
+export {
+  InvalidPath,
+  isTypedPath,
+  type PathNameOf,
+  type PathPattern,
+  path,
+  patternPathName,
+  plainConfig,
+  type TypedConfig,
+  type TypedPath,
+  type TypedPaths
+} from "./mediamtx/TypedPath.js"
+export { stringify, stringifyEither, YamlValueError } from "./mediamtx/Yaml.js"
+
+// Services -------------------------------------------------------------------------------------------------------------
+export * as Argon2 from "./services/AuthPolicy/Argon2.js"
+export * as AuthRules from "./services/AuthPolicy/AuthRules.js"
+export { AuthRulesDocument, InvalidAuthRules } from "./services/AuthPolicy/AuthRulesDocument.js"
+export { hashSecret } from "./services/AuthPolicy/Secret.js"
+export * as AuthPolicy from "./services/AuthPolicy.js"
+export * as ConfigRenderer from "./services/ConfigRenderer.js"
+export * as ConfigSource from "./services/ConfigSource.js"
+export * as Credentials from "./services/Credentials.js"
+export * as FleetState from "./services/FleetState.js"
+export * as HookBus from "./services/HookBus.js"
+export { NodeEvent, NodeStatus } from "./services/NodeEvent.js"
+export * as NodeEventLog from "./services/NodeEventLog.js"
+export { isNodeId, NodeId } from "./services/NodeId.js"
+export * as NodeRegistry from "./services/NodeRegistry.js"
+export { mayActAs, Principal } from "./services/Principal.js"
+export { Timestamp } from "./services/Timestamp.js"
+
+// HTTP -----------------------------------------------------------------------------------------------------------------
+export * as Access from "./api/Access.js"
+export * as ApiError from "./api/ApiError.js"
+export * as HotRoutes from "./api/HotRoutes.js"
+export { ManagerApi } from "./api/ManagerApi.js"
+export * as ManagerHttp from "./api/ManagerHttp.js"
+export * as WebHandler from "./api/WebHandler.js"
