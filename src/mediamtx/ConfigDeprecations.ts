@@ -8,8 +8,6 @@ import { RpiH264Level, RpiH264Profile } from "./ConfigEnums.js"
 import type { CheckedFields, LocalIssue } from "./ConfigFields.js"
 import { error, warning } from "./ConfigFields.js"
 import { type DeprecatedRow, deprecatedGlobalFields, deprecatedPathFields } from "./DeprecatedFields.js"
-import { globalFields } from "./GlobalFields.js"
-import { parseIpNetwork } from "./IpNetwork.js"
 import type { AuthInternalUser } from "./MediaMTXConfig.js"
 
 /**
@@ -209,30 +207,6 @@ export const rewriteGlobals = (checked: CheckedFields): RewrittenGlobals => {
   }
   return { issues, values, pathDefaults }
 }
-
-const canonicalUsers = (users: ReadonlyArray<AuthInternalUser>): string =>
-  JSON.stringify(
-    users.map((user) => [
-      user.user ?? "",
-      user.pass ?? "",
-      (user.ips ?? []).map((ip) => {
-        const parsed = parseIpNetwork(ip)
-        return `${parsed?.address}/${parsed?.bits}`
-      }),
-      (user.permissions ?? []).map((permission) => [permission.action ?? "", permission.path ?? ""])
-    ])
-  )
-
-const defaultUsers = canonicalUsers(globalFields.authInternalUsers.default)
-
-/**
- * Whether users are the built-in ones, with which alone MediaMTX lets credentials inside paths be combined.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const areDefaultUsers = (users: ReadonlyArray<AuthInternalUser>): boolean =>
-  canonicalUsers(users) === defaultUsers
 
 /**
  * The users that stand for credentials inside paths. Paths in order of their names, `pathDefaults` already merged in.

@@ -9,7 +9,6 @@
  */
 import * as Either from "effect/Either"
 import {
-  areDefaultUsers,
   type LegacyCredentials,
   type RewrittenPath,
   rewriteGlobals,
@@ -435,8 +434,8 @@ export const makeConfigValidator = (): ConfigValidator => {
         udpReadBufferSize = Math.max(udpReadBufferSize ?? 0, entry.rewritten.udpReadBufferSize)
       }
       if (result.config !== given) samePaths = false
-      // Assignment would set the prototype instead; the name is refused above anyway.
-      if (name !== "__proto__") paths[name] = result.config
+      // A path may be called __proto__, which an assignment would take for something else.
+      Object.defineProperty(paths, name, { value: result.config, enumerable: true, configurable: true, writable: true })
     }
 
     if (catchAll === "~^.*$" && lastRegex > catchAll) {
@@ -459,8 +458,8 @@ export const makeConfigValidator = (): ConfigValidator => {
       values["udpReadBufferSize"] = Math.max(typeof present === "number" ? present : 0, udpReadBufferSize)
     }
     if (anyCredentials) {
-      const users = globalReader(values)("authInternalUsers")
-      if (!areDefaultUsers(users)) {
+      // The server compares with its built-in list in a way that no list from a file can equal.
+      if (Object.hasOwn(values, "authInternalUsers")) {
         report(
           [],
           error({
@@ -475,7 +474,10 @@ export const makeConfigValidator = (): ConfigValidator => {
         for (const name of [...names].sort(byName)) {
           const given = rawPaths[name]
           const own = isObject(given) ? entryOf(given).rewritten.credentials : undefined
-          const merged: LegacyCredentials = { ...defaults.credentials, ...own }
+          const merged: { -readonly [K in keyof LegacyCredentials]: LegacyCredentials[K] } = {
+            ...defaults.credentials,
+            ...own
+          }
           for (const [who, pass] of [
             ["publishUser", "publishPass"],
             ["readUser", "readPass"]
@@ -490,6 +492,7 @@ export const makeConfigValidator = (): ConfigValidator => {
                   expected: `${who} beside it`
                 })
               )
+              delete merged[pass]
             }
           }
           credentials.push([name, merged])

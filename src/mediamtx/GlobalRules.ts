@@ -188,7 +188,8 @@ const addressClash = rule(
 )
 
 const portOf = (text: unknown): number | undefined => {
-  if (typeof text === "number") return text
+  // Not given, which is another rule's matter.
+  if (typeof text === "number") return text === 0 ? undefined : text
   const address = typeof text === "string" ? parseAddress(text) : ""
   return typeof address === "string" || !/^[0-9]+$/.test(address.port) ? undefined : Number(address.port)
 }
@@ -215,7 +216,7 @@ const rtpPairs = rule(
     pairs.flatMap(({ rtp, rtcp, on }) => {
       const first = portOf(get(rtp))
       const second = portOf(get(rtcp))
-      if (!on(get) || first === undefined || second === undefined || first === 0 || second === 0) return none
+      if (!on(get) || first === undefined || second === undefined) return none
       return [
         ...when(first % 2 !== 0, rtp, `has the odd port ${first}`, "an even port"),
         ...when(

@@ -106,19 +106,19 @@ export const parseGoUrl = (text: string): GoUrl | string => {
 }
 
 /**
- * A URL as it may be shown: without user, password and query.
+ * A URL as it may be shown: scheme and host. User and password, path (stream keys) and query (tokens) are left out.
  *
  * @since 0.1.0
  * @category formatting
  */
 export const redactUrl = (text: string): string => {
-  const match = /^([A-Za-z][A-Za-z0-9+\-.]*:\/\/)([^/?#]*)([^?#]*)/.exec(text)
+  const match = /^([A-Za-z][A-Za-z0-9+\-.]*:\/\/)([^/?#]*)/.exec(text)
   // Without an authority there is no telling which part is the secret.
-  if (match === null) return /^[A-Za-z0-9_-]{1,40}$/.test(text) ? text : "(hidden)"
-  const [, scheme = "", authority = "", path = ""] = match
-  // A password with an unescaped / or # would else be cut in two and half of it shown.
-  const tail = text.slice(match[0].length)
-  if (path.includes("@") || tail.includes("@")) return `${scheme}(hidden)`
+  if (match === null) return /^[A-Za-z0-9_-]{1,24}$/.test(text) ? text : "(hidden)"
+  const [whole, scheme = "", authority = ""] = match
+  const tail = text.slice(whole.length)
+  // A password with a bare / or # in it is cut in two there, and its first half would be taken for the host.
+  if (tail.includes("@")) return `${scheme}(hidden)`
   const at = authority.lastIndexOf("@")
-  return `${scheme}${at === -1 ? "" : "***@"}${authority.slice(at + 1)}${path}${tail === "" ? "" : "..."}`
+  return `${scheme}${at === -1 ? "" : "***@"}${authority.slice(at + 1)}${tail === "" ? "" : "/..."}`
 }
