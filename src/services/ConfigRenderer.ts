@@ -14,7 +14,7 @@ import type { CommandTextError } from "../mediamtx/CommandText.js"
 import type { ConfigIssue } from "../mediamtx/ConfigIssue.js"
 import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
 import { Credentials } from "./Credentials.js"
-import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
+import { concat, makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
 import type { RenderFailed } from "./RenderFailed.js"
@@ -82,7 +82,7 @@ class Rendered implements RenderedConfig {
     this.#token = token
   }
   get yaml(): string {
-    return this.#variant.head() + this.#variant.tail(this.node, Redacted.value(this.#token))
+    return decoder.decode(this.bytes)
   }
   get bytes(): Uint8Array<ArrayBuffer> {
     return bytesOf(this.#variant, this.node, this.#token)
@@ -96,15 +96,10 @@ class Rendered implements RenderedConfig {
 }
 
 const encoder = new TextEncoder()
+const decoder = new TextDecoder()
 
-const bytesOf = (variant: Variant, node: NodeId, token: Redacted.Redacted): Uint8Array<ArrayBuffer> => {
-  const head = variant.headBytes()
-  const tail = encoder.encode(variant.tail(node, Redacted.value(token)))
-  const bytes = new Uint8Array(head.length + tail.length)
-  bytes.set(head)
-  bytes.set(tail, head.length)
-  return bytes
-}
+const bytesOf = (variant: Variant, node: NodeId, token: Redacted.Redacted): Uint8Array<ArrayBuffer> =>
+  concat([variant.head(), encoder.encode(variant.tail(node, Redacted.value(token)))])
 
 const sha256 = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
   Effect.map(
@@ -150,8 +145,7 @@ export const make = (
       const known = rendered.get(node)
       if (known !== undefined && known.revision === fleet.revision && fleet === seen) return known
       follow(fleet)
-      const token = yield* credentials.nodeToken(node)
-      const found = variants.find(fleet, node, Redacted.value(token))
+      const found = variants.find(fleet, node)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
       if (found._tag === "Failed") return yield* found.failure
       if (found.replaced !== undefined) forget(found.replaced)
@@ -160,6 +154,7 @@ export const make = (
         rendered.set(node, again)
         return again
       }
+      const token = yield* credentials.nodeToken(node)
       const hash = yield* sha256(bytesOf(found.variant, node, token))
       const fresh = new Rendered(node, hash, found.revision, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import { InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import type { ConfigSourceError, FleetConfig } from "./FleetConfig.js"
-import { combine, judge, underNode } from "./internal/configSource.js"
+import { combine, judge, makeValidators, underNode, type Validators } from "./internal/configSource.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
 
 export { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
@@ -38,7 +38,8 @@ export interface ConfigValue {
 export interface SettableConfigSource extends ConfigSourceShape {
   /**
    * Puts another config in force, all of it or (when any part is invalid) nothing. Parts that are equal to what was in
-   * force stay the same objects, so that what is cached by them stays valid. An equal config is no change.
+   * force stay the same objects, so that what is cached by them stays valid. An equal config is no change. Fastest when it
+   * is made from `current` by replacing what differs: what is in force is frozen, and taken over unread.
    */
   readonly set: (value: ConfigValue) => Effect.Effect<FleetConfig, InvalidConfig>
 }
@@ -66,9 +67,13 @@ const offered = (value: ConfigValue): Either.Either<ReadonlyMap<NodeId, MediaMTX
   return Either.right(nodes)
 }
 
-const accept = (previous: FleetConfig | undefined, value: ConfigValue): Either.Either<FleetConfig, InvalidConfig> =>
+const accept = (
+  validators: Validators,
+  previous: FleetConfig | undefined,
+  value: ConfigValue
+): Either.Either<FleetConfig, InvalidConfig> =>
   Either.flatMap(offered(value), (nodes) => {
-    const verdict = judge(previous, {
+    const verdict = judge(validators, previous, {
       base: Either.right(value.config),
       nodes: new Map([...nodes].map(([node, overlay]) => [node, Either.right(overlay)])),
       explain: underNode
@@ -94,7 +99,8 @@ const accept = (previous: FleetConfig | undefined, value: ConfigValue): Either.E
  * ```
  */
 export const make = Effect.fn("ConfigSource.make")(function* (value: ConfigValue) {
-  const current = yield* Ref.make(yield* accept(undefined, value))
+  const validators = makeValidators()
+  const current = yield* Ref.make(yield* accept(validators, undefined, value))
   const rejected = yield* Ref.make<ConfigSourceError | InvalidConfig | undefined>(undefined)
   // A subscriber that is 16 changes behind loses the oldest: only the newest config matters to anyone.
   const changes = yield* PubSub.sliding<FleetConfig>(16)
@@ -106,7 +112,7 @@ export const make = Effect.fn("ConfigSource.make")(function* (value: ConfigValue
     set: (next) =>
       Effect.gen(function* () {
         const before = yield* Ref.get(current)
-        const verdict = accept(before, next)
+        const verdict = accept(validators, before, next)
         yield* Ref.set(rejected, Either.isLeft(verdict) ? combine("value", [verdict.left]) : undefined)
         const config = yield* verdict
         if (config !== before) {

@@ -1,11 +1,11 @@
 /** The rules by which a ConfigSource takes an edit; where the edit comes from is its caller's business. */
 import * as Either from "effect/Either"
-import { type ConfigIssue, InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
-import { validateConfig } from "../../mediamtx/ConfigValidation.js"
+import { InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
+import { type ConfigValidator, makeConfigValidator } from "../../mediamtx/ConfigValidation.js"
 import type { MediaMTXConfig } from "../../mediamtx/MediaMTXConfig.js"
 import { ConfigSourceError, type FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
-import { mergeConfig, reuse } from "./mergeConfig.js"
+import { adopt, mergeConfig } from "./mergeConfig.js"
 
 /** What has been read: unvalidated data, or why it could not be read. */
 export type Reading = Either.Either<unknown, ConfigSourceError>
@@ -25,12 +25,12 @@ export interface Verdict {
   readonly refusals: ReadonlyArray<Refusal>
 }
 
-interface Accepted {
-  readonly config: MediaMTXConfig
-  readonly warnings: ReadonlyArray<ConfigIssue>
+/** One memory for the base and one for what overlays make of it: a memory holds one set of path defaults at a time. */
+export interface Validators {
+  readonly base: ConfigValidator
+  readonly overlays: ConfigValidator
 }
-
-const validate = (input: unknown): Either.Either<Accepted, InvalidConfig> => validateConfig(input)
+export const makeValidators = (): Validators => ({ base: makeConfigValidator(), overlays: makeConfigValidator() })
 
 const notAMapping = new InvalidConfig({
   issues: [
@@ -48,7 +48,11 @@ const isConfigLike = (value: unknown): value is MediaMTXConfig =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** An overlay by itself is no valid config; only what it makes of the base is judged. */
-const validateOverlay = (base: MediaMTXConfig, overlay: unknown): Either.Either<MediaMTXConfig, InvalidConfig> => {
+const validateOverlay = (
+  validators: Validators,
+  base: MediaMTXConfig,
+  overlay: unknown
+): Either.Either<MediaMTXConfig, InvalidConfig> => {
   if (!isConfigLike(overlay)) return Either.left(notAMapping)
   for (const part of ["paths", "pathDefaults"] as const) {
     // The merge would spread these; whatever else is wrong in the overlay survives it and is found in the result.
@@ -69,7 +73,7 @@ const validateOverlay = (base: MediaMTXConfig, overlay: unknown): Either.Either<
       )
     }
   }
-  return Either.map(validate(mergeConfig(base, overlay)), () => overlay)
+  return Either.map(validators.overlays.validate(mergeConfig(base, overlay)), () => overlay)
 }
 
 /**
@@ -79,19 +83,19 @@ const validateOverlay = (base: MediaMTXConfig, overlay: unknown): Either.Either<
  * - A node for which no good overlay is left is in `refused`: it is given nothing new, rather than a base that was never
  *   meant for it as it is.
  */
-export const judge = (previous: FleetConfig | undefined, offer: Offer): Verdict => {
+export const judge = (validators: Validators, previous: FleetConfig | undefined, offer: Offer): Verdict => {
   const refusals: Array<Refusal> = []
   let base = previous?.base
   let warnings = previous?.warnings ?? []
 
-  const shared = Either.map(offer.base, (value) => reuse(previous?.base, value))
+  const shared = Either.map(offer.base, (value) => adopt(previous?.base, value))
   if (Either.isLeft(shared)) refusals.push(shared.left)
   else {
-    const valid = validate(shared.right)
+    const valid = validators.base.validate(shared.right)
     if (Either.isLeft(valid)) refusals.push(offer.explain(undefined, valid.left))
     else {
       // Validation rewrites deprecated names into new objects; what it made before is kept where it is equal.
-      const rewritten = reuse(previous?.base, valid.right.config)
+      const rewritten = adopt(previous?.base, valid.right.config)
       base = isConfigLike(rewritten) ? rewritten : valid.right.config
       warnings = valid.right.warnings
     }
@@ -105,7 +109,7 @@ export const judge = (previous: FleetConfig | undefined, offer: Offer): Verdict 
     const judged = Either.isLeft(reading)
       ? Either.left<Refusal>(reading.left)
       : Either.mapLeft(
-          validateOverlay(base, reuse(before, reading.right)),
+          validateOverlay(validators, base, adopt(before, reading.right)),
           (error): Refusal => offer.explain(node, error)
         )
     if (Either.isRight(judged)) {
@@ -113,7 +117,7 @@ export const judge = (previous: FleetConfig | undefined, offer: Offer): Verdict 
       continue
     }
     refusals.push(judged.left)
-    if (before !== undefined && Either.isRight(validateOverlay(base, before))) nodes.set(node, before)
+    if (before !== undefined && Either.isRight(validateOverlay(validators, base, before))) nodes.set(node, before)
     else refused.set(node, judged.left)
   }
 

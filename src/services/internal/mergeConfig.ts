@@ -12,7 +12,7 @@ const mergePath = (base: PathConfig, overlay: PathConfig): PathConfig => {
   }
   let result = known.get(overlay)
   if (result === undefined) {
-    result = { ...base, ...overlay }
+    result = Object.freeze({ ...base, ...overlay })
     known.set(overlay, result)
   }
   return result
@@ -44,27 +44,43 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
- * `next`, but with every part that equals the same part of `previous` replaced by that part: after an edit of one path
- * all other paths are the objects they were, and whatever is cached by object stays valid.
+ * A frozen copy of `next`, in which every part that equals the same part of `previous` is that part: after an edit of
+ * one path all other paths are the objects they were, and whatever is cached by object stays valid.
+ *
+ * What is frozen already is taken as it is, so nothing is copied twice; nothing of the caller's is frozen.
  */
-export const reuse = (previous: unknown, next: unknown): unknown => {
+export const adopt = (previous: unknown, next: unknown): unknown => {
   if (Object.is(previous, next)) return previous
-  if (Array.isArray(previous) && Array.isArray(next)) {
-    const items = next.map((item, index) => reuse(previous[index], item))
-    return items.length === previous.length && items.every((item, index) => Object.is(item, previous[index]))
-      ? previous
-      : items
+  if (Array.isArray(next)) {
+    const before = Array.isArray(previous) ? previous : []
+    const items = next.map((item, index) => adopt(before[index], item))
+    if (Array.isArray(previous) && sameItems(items, previous)) return previous
+    return Object.isFrozen(next) && sameItems(items, next) ? next : Object.freeze(items)
   }
-  if (!isObject(previous) || !isObject(next)) return next
+  if (!isObject(next)) return next
+  const before = isObject(previous) ? previous : undefined
   const keys = Object.keys(next)
-  const before = Object.keys(previous)
   // The order of fields is part of the rendered text.
-  let same = keys.length === before.length
-  const out: Record<string, unknown> = {}
-  for (const [index, key] of keys.entries()) {
-    const value = Object.hasOwn(previous, key) ? reuse(previous[key], next[key]) : next[key]
-    if (same && (before[index] !== key || !Object.is(value, previous[key]))) same = false
-    Object.defineProperty(out, key, { value, enumerable: true, configurable: true, writable: true })
+  const keysBefore = before === undefined ? [] : Object.keys(before)
+  let same = before !== undefined && keys.length === keysBefore.length
+  let replaced: Array<[string, unknown]> | undefined
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index] ?? ""
+    const given = next[key]
+    const was = before !== undefined && Object.hasOwn(before, key) ? before[key] : undefined
+    const value = adopt(was, given)
+    if (same && (keysBefore[index] !== key || !Object.is(value, was))) same = false
+    if (!Object.is(value, given)) {
+      replaced ??= []
+      replaced.push([key, value])
+    }
   }
-  return same ? previous : out
+  if (same) return previous
+  if (replaced === undefined) return Object.isFrozen(next) ? next : Object.freeze({ ...next })
+  const out = { ...next }
+  for (const [key, value] of replaced) Object.defineProperty(out, key, { value })
+  return Object.freeze(out)
 }
+
+const sameItems = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean =>
+  a.length === b.length && a.every((item, index) => Object.is(item, b[index]))

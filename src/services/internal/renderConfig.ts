@@ -12,7 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import { CommandTextError, managerUrl } from "../../mediamtx/CommandText.js"
 import { type ConfigIssue, InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
-import { validateConfig } from "../../mediamtx/ConfigValidation.js"
+import type { ConfigValidator } from "../../mediamtx/ConfigValidation.js"
 import { END_MARKER } from "../../mediamtx/EndMarker.js"
 import {
   busybox,
@@ -83,6 +83,12 @@ const perPathFields = [hookField("init"), hookField("demand"), hookField("undema
 type PerPathField = (typeof perPathFields)[number]
 const isPerPath = (field: string): field is PerPathField => perPathFields.some((name) => name === field)
 
+/**
+ * Who a config is validated for. It doesn't matter to validity, and always being the same it lets the validator remember
+ * paths from one node to the next.
+ */
+const sample = { node: "node", token: "token" }
+
 /** Reads the options once, so that a bad one is found before any node asks. */
 export const makeSettings = (options: RenderOptions): Either.Either<Settings, CommandTextError> =>
   Either.try({
@@ -106,7 +112,7 @@ export const makeSettings = (options: RenderOptions): Either.Either<Settings, Co
               }
             : undefined
       }
-      makeOurs(settings, "node", "token")
+      makeOurs(settings, sample.node, sample.token)
       return settings
     },
     catch: commandTextError
@@ -140,24 +146,23 @@ export const makeOurs = (settings: Settings, node: string, token: string): Ours 
 /** One user config prepared for any number of nodes. */
 export interface Variant {
   readonly warnings: ReadonlyArray<ConfigIssue>
-  /** The same for all nodes. */
-  readonly head: () => string
-  readonly headBytes: () => Uint8Array
+  /** The same for all nodes, in UTF-8. */
+  readonly head: () => Uint8Array
   readonly tail: (node: string, token: string) => string
 }
 
-/** The head, encoded, is remembered for configs that many nodes share. */
 export interface VariantOptions {
+  /** Many nodes have this config: the head is kept, rather than joined again on each reading. */
   readonly shared: boolean
 }
 
-const texts = new WeakMap<PathConfig, { readonly name: string; readonly text: string }>()
+const texts = new WeakMap<PathConfig, { readonly name: string; readonly text: Uint8Array }>()
 
 /** An entry of `paths`, remembered by its object: configs are values, nobody changes them in place. */
-const pathText = (name: string, path: PathConfig): string => {
+const pathText = (name: string, path: PathConfig): Uint8Array => {
   const known = texts.get(path)
   if (known !== undefined && known.name === name) return known.text
-  const text = renderPath(name, asYaml(path))
+  const text = encoder.encode(renderPath(name, asYaml(path)))
   texts.set(path, { name, text })
   return text
 }
@@ -196,6 +201,19 @@ const hookFieldNames: ReadonlySet<string> = new Set(pathHookEvents.map((event) =
 const head = "# Written by mtx-manager. Changes to this file are lost: change the manager's configuration instead.\n"
 const encoder = new TextEncoder()
 
+/** One after the other in one array. */
+export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
+  let length = 0
+  for (const part of parts) length += part.length
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
 const warning = (rule: string, field: ReadonlyArray<string>, message: string, expected: string): ConfigIssue =>
   makeIssue({ severity: "warning", rule, field, message, expected })
 
@@ -211,9 +229,9 @@ const warning = (rule: string, field: ReadonlyArray<string>, message: string, ex
  */
 export const makeVariant = (
   settings: Settings,
+  validator: ConfigValidator,
   config: MediaMTXConfig,
   sourceWarnings: ReadonlyArray<ConfigIssue>,
-  sample: { readonly node: string; readonly token: string },
   options: VariantOptions
 ): Either.Either<Variant, InvalidConfig | YamlValueError> => {
   const warnings: Array<ConfigIssue> = [...sourceWarnings]
@@ -311,22 +329,20 @@ export const makeVariant = (
     ...notEmpty("pathDefaults", defaultsOf(ours))
   }
   if (Object.keys(complete).length === 0) return Either.left(empty)
-  const valid = validateConfig(complete)
+  const valid = validator.validate(complete)
   if (Either.isLeft(valid)) return Either.left(valid.left)
   for (const found of valid.right.warnings) {
     if (!warnings.some((known) => known.rule === found.rule && known.fieldText === found.fieldText))
       warnings.push(found)
   }
 
-  const makeHead = (): string => {
+  const makeHead = (): Uint8Array => {
     let text = head
     for (const [field, value] of Object.entries(theirs)) text += renderSection(field, asYaml(value))
-    if (Object.keys(allPaths).length === 0) return text
-    text += "paths:\n"
-    if (perPath) return text
-    const parts: Array<string> = [text]
-    for (const name of names) parts.push(pathText(name, paths[name] ?? none))
-    return parts.join("")
+    if (Object.keys(allPaths).length > 0) text += "paths:\n"
+    const parts: Array<Uint8Array> = [encoder.encode(text)]
+    if (!perPath) for (const name of names) parts.push(pathText(name, paths[name] ?? none))
+    return concat(parts)
   }
   const tail = (node: string, token: string): string => {
     const mine = makeOurs(settings, node, token)
@@ -343,16 +359,14 @@ export const makeVariant = (
   return Either.try({
     try: (): Variant => {
       // Now, because a value that YAML can't hold must be a failure of this config, not of a later reader of the text.
-      const text = makeHead()
+      let bytes: Uint8Array | undefined = makeHead()
       tail(sample.node, sample.token)
-      if (!options.shared) return { warnings, head: makeHead, headBytes: () => encoder.encode(makeHead()), tail }
-      let bytes: Uint8Array | undefined
       return {
         warnings,
-        head: () => text,
-        headBytes: () => {
-          bytes ??= encoder.encode(text)
-          return bytes
+        head: () => {
+          const text = bytes ?? makeHead()
+          bytes = options.shared ? text : undefined
+          return text
         },
         tail
       }
@@ -364,7 +378,7 @@ export const makeVariant = (
   })
 }
 
-const none: PathConfig = {}
+const none: PathConfig = Object.freeze({})
 
 const empty = new InvalidConfig({
   issues: [

@@ -5,7 +5,7 @@
  */
 import * as Either from "effect/Either"
 import { type ConfigIssue, formatIssue } from "../../mediamtx/ConfigIssue.js"
-import { validateConfig } from "../../mediamtx/ConfigValidation.js"
+import { makeConfigValidator } from "../../mediamtx/ConfigValidation.js"
 import type { MediaMTXConfig } from "../../mediamtx/MediaMTXConfig.js"
 import type { FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
@@ -46,6 +46,9 @@ export class Variants {
   readonly #settings: Settings
   readonly #shared: Entry = newEntry()
   readonly #own = new Map<NodeId, Entry>()
+  /** Apart, because a validator remembers paths for one set of path defaults, and ours differ from the user's by the hooks. */
+  readonly #mergedValidator = makeConfigValidator()
+  readonly #finalValidator = makeConfigValidator()
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -79,7 +82,7 @@ export class Variants {
     }
   }
 
-  find(fleet: FleetConfig, node: NodeId, token: string): Found {
+  find(fleet: FleetConfig, node: NodeId): Found {
     const own = this.#own.get(node)
     const entry = own ?? this.#shared
     let reported: RenderFailed | undefined
@@ -89,7 +92,7 @@ export class Variants {
       if (entry.from === undefined || entry.from.base !== fleet.base || entry.from.overlay !== overlay) {
         entry.from = { base: fleet.base, overlay }
         entry.affected.clear()
-        const made = this.#make(fleet, node, token, overlay)
+        const made = this.#make(fleet, overlay)
         if (Either.isRight(made)) {
           replaced = entry.good?.variant
           entry.good = { variant: made.right, revision: fleet.revision }
@@ -115,20 +118,13 @@ export class Variants {
     return out.sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
-  #make(
-    fleet: FleetConfig,
-    node: NodeId,
-    token: string,
-    overlay: MediaMTXConfig | undefined
-  ): Either.Either<Variant, Reason> {
-    const sample = { node, token }
-    if (overlay === undefined) {
-      return Either.mapLeft(makeVariant(this.#settings, fleet.base, fleet.warnings, sample, { shared: true }), reasonOf)
-    }
+  #make(fleet: FleetConfig, overlay: MediaMTXConfig | undefined): Either.Either<Variant, Reason> {
+    const make = (config: MediaMTXConfig, warnings: ReadonlyArray<ConfigIssue>, shared: boolean) =>
+      Either.mapLeft(makeVariant(this.#settings, this.#finalValidator, config, warnings, { shared }), reasonOf)
+    if (overlay === undefined) return make(fleet.base, fleet.warnings, true)
     // Once before our parts are added: overlays may use deprecated names, which validation rewrites.
-    return Either.flatMap(Either.mapLeft(validateConfig(mergeConfig(fleet.base, overlay)), reasonOf), (valid) =>
-      Either.mapLeft(makeVariant(this.#settings, valid.config, valid.warnings, sample, { shared: false }), reasonOf)
-    )
+    const merged = this.#mergedValidator.validate(mergeConfig(fleet.base, overlay))
+    return Either.flatMap(Either.mapLeft(merged, reasonOf), (valid) => make(valid.config, valid.warnings, false))
   }
 }
 
