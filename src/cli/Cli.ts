@@ -16,6 +16,7 @@ import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -23,7 +24,7 @@ import * as LogLevel from "effect/LogLevel"
 import type * as Option from "effect/Option"
 import { defaultNodeImage } from "../mediamtx/NodeCommand.js"
 import { type CliError, exitCodes, usage } from "./CliError.js"
-import { commandLineProblem, flagsOf, type KnownFlags, logLevels } from "./CommandLine.js"
+import { flagsOf, type KnownFlags, logLevels, readCommandLine } from "./CommandLine.js"
 import * as Output from "./Output.js"
 import { packageVersion } from "./PackageVersion.js"
 import { settingOption, settingTable } from "./Settings.js"
@@ -233,14 +234,6 @@ const logLevel: Effect.Effect<LogLevel.LogLevel, CliError> = Config.string("MANA
   })
 )
 
-/** Of commands other than `serve`: what has to be said besides the result, plainly, on stderr. */
-const noteLogger = Logger.make<unknown, void>(({ logLevel, message }) => {
-  const words = (Array.isArray(message) ? message : [message]).map((part) =>
-    typeof part === "string" ? part : JSON.stringify(part)
-  )
-  process.stderr.write(`${logLevel.label.toLowerCase()}: ${words.join(" ")}\n`)
-})
-
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const run = (argv: ReadonlyArray<string>, output: Output.OutputShape): Effect.Effect<number> => {
@@ -251,15 +244,15 @@ const run = (argv: ReadonlyArray<string>, output: Output.OutputShape): Effect.Ef
     if (words.length === 0 || (words.length === 1 && (words[0] === "--help" || words[0] === "-h"))) {
       return yield* output.line(rootHelp(output.color))
     }
-    const mistake = commandLineProblem(words, knownCommands)
-    if (mistake !== undefined) return yield* usage(mistake)
+    const read = readCommandLine(words, knownCommands)
+    if (Either.isLeft(read)) return yield* usage(read.left)
     const level = yield* logLevel
     yield* Logger.withMinimumLogLevel(
       Command.run(root, {
         name: "mtx-manager",
         version: packageVersion(),
         summary: Span.text(DESCRIPTION)
-      })(argv),
+      })([...argv.slice(0, 2), ...read.right]),
       level
     )
   })
@@ -290,7 +283,7 @@ const run = (argv: ReadonlyArray<string>, output: Output.OutputShape): Effect.Ef
         NodeTerminal.layer,
         Layer.succeed(Output.Output, output),
         Output.layerConsole(output),
-        Logger.replace(Logger.defaultLogger, noteLogger),
+        Logger.replace(Logger.defaultLogger, Output.noteLogger),
         CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false })
       )
     )

@@ -1,8 +1,9 @@
 /**
- * A look at the command line before the argument parser's: it takes a flag that it does not know for a file name, and an
- * impossible `--log-level` as well.
+ * A look at the command line before the argument parser's, which takes a flag that it does not know for a file name (an
+ * impossible `--log-level` as well), and every option behind a lone `-` too.
  */
 import type { Usage } from "@effect/cli/Usage"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { didYouMean } from "../mediamtx/DidYouMean.js"
 
@@ -43,24 +44,38 @@ const builtIns: KnownFlags = new Map([
 export const logLevels = ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"] as const
 const shells = ["sh", "bash", "fish", "zsh"]
 
-/** What is wrong with the words after the program's name, or undefined. */
-export const commandLineProblem = (
+/**
+ * The words after the program's name as the parser can't misread them: command, options (`--name=value`), arguments.
+ * Left: what is wrong with them.
+ */
+export const readCommandLine = (
   words: ReadonlyArray<string>,
   commands: ReadonlyMap<string, KnownFlags>
-): string | undefined => {
+): Either.Either<ReadonlyArray<string>, string> => {
   let command: string | undefined
+  const before: Array<string> = []
+  // The parser looks for its built-in options directly behind the command.
+  const builtIn: Array<string> = []
+  const options: Array<string> = []
+  const given = new Set<string>()
+  const args: Array<string> = []
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? ""
-    if (word === "--") return undefined
+    if (word === "--") {
+      args.push(...words.slice(at))
+      break
+    }
     if (!word.startsWith("-") || word === "-") {
-      if (command !== undefined) continue
-      if (!commands.has(word)) {
+      if (command !== undefined) args.push(word)
+      else if (commands.has(word)) command = word
+      else {
         const near = didYouMean(word, commands.keys())
-        return `there is no command ${JSON.stringify(word)}; ${
-          near === undefined ? `commands are ${[...commands.keys()].sort().join(", ")}` : `did you mean ${near}?`
-        }`
+        return Either.left(
+          `there is no command ${JSON.stringify(word)}; ${
+            near === undefined ? `commands are ${[...commands.keys()].sort().join(", ")}` : `did you mean ${near}?`
+          }`
+        )
       }
-      command = word
       continue
     }
     const equals = word.indexOf("=")
@@ -74,15 +89,24 @@ export const commandLineProblem = (
         names.map((name) => name.slice(2))
       )
       const where = command === undefined ? "before the command" : `of ${command}`
-      return `${flag} is no option ${where}${near === undefined ? "; see --help" : `; did you mean --${near}?`}`
+      return Either.left(
+        `${flag} is no option ${where}${near === undefined ? "; see --help" : `; did you mean --${near}?`}`
+      )
     }
-    if (!takesValue) continue
+    if (given.has(flag)) return Either.left(`${flag} is given twice`)
+    given.add(flag)
+    const target = command === undefined ? before : builtIns.has(flag) ? builtIn : options
+    if (!takesValue) {
+      target.push(word)
+      continue
+    }
     const value = equals === -1 ? words[++at] : word.slice(equals + 1)
-    if (value === undefined) return `${flag} needs a value`
+    if (value === undefined) return Either.left(`${flag} needs a value`)
     const allowed = flag === "--log-level" ? logLevels : flag === "--completions" ? shells : undefined
     if (allowed !== undefined && !allowed.some((one) => one === value)) {
-      return `${flag}: ${JSON.stringify(value)} is unknown; expected one of ${allowed.join(", ")}`
+      return Either.left(`${flag}: ${JSON.stringify(value)} is unknown; expected one of ${allowed.join(", ")}`)
     }
+    target.push(`${flag}=${value}`)
   }
-  return undefined
+  return Either.right([...before, ...(command === undefined ? [] : [command]), ...builtIn, ...options, ...args])
 }

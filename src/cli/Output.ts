@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 
 export interface OutputShape {
   /** Writes a result and a newline to stdout. */
@@ -65,6 +66,14 @@ export const layerConsole = (output: OutputShape): Layer.Layer<never> => {
     )
   )
 }
+
+/** Of commands other than `serve`: what has to be said besides the result, plainly, on stderr. */
+export const noteLogger = Logger.make<unknown, void>(({ logLevel, message }) => {
+  const words = (Array.isArray(message) ? message : [message]).map((part) =>
+    typeof part === "string" ? part : JSON.stringify(part)
+  )
+  process.stderr.write(`${logLevel.label.toLowerCase()}: ${words.join(" ")}\n`)
+})
 
 type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan"
 const codes: Readonly<Record<Style, readonly [number, number]>> = {

@@ -40,6 +40,7 @@ describe("the program", () => {
     [["validate", "x.yml", "--stict"], "--stict is no option of validate", "did you mean --strict?"],
     [["validate"], "Missing argument", ""],
     [["serve", "--port"], "--port needs a value", ""],
+    [["nodes", "--key", "12345678", "--key", "12345679"], "--key is given twice", ""],
     [["serve", "surplus"], "surplus", ""],
     [["--strict", "validate"], "--strict is no option before the command", ""],
     [["validate", "x", "--log-level", "loud"], '--log-level: "loud" is unknown', "one of all, trace"]

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { DataFolderError } from "../../adapters/node/DataFolder.js"
-import { CommandTextError } from "../../mediamtx/CommandText.js"
 import { type NodeCommandForm, nodeCommand as write } from "../../mediamtx/NodeCommand.js"
 import * as Credentials from "../../services/Credentials.js"
 import { keyOf, nodeIdOf, settingsOf } from "../Access.js"
 import { type CliError, failed, usage } from "../CliError.js"
+import { dockerCommand, isLoopback } from "../NodeCommandText.js"
 import { Output } from "../Output.js"
 import { baseOf, type Flags } from "../Settings.js"
 
@@ -34,12 +34,6 @@ const formOf = (options: NodeCommandOptions): Effect.Effect<NodeCommandForm, Cli
     : Effect.succeed(given[0] ?? "docker")
 }
 
-/** Whether a URL means the very machine it is used on. */
-export const isLoopback = (base: string): boolean => {
-  const { hostname } = new URL(base)
-  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.")
-}
-
 export const nodeCommand = (
   options: NodeCommandOptions
 ): Effect.Effect<void, CliError | DataFolderError, FileSystem.FileSystem | Output> =>
@@ -58,22 +52,22 @@ export const nodeCommand = (
       const key = yield* keyOf(settings)
       secret = options.withKey ? key : yield* (yield* Credentials.make({ key })).nodeToken(node)
     }
+    const command = {
+      base,
+      node,
+      secret,
+      binary: Option.getOrUndefined(options.binary),
+      file: Option.getOrElse(options.file, () => settings.nodeConfigFile),
+      image: Option.getOrUndefined(options.image),
+      name: Option.getOrUndefined(options.name)
+    }
     const text = yield* Effect.try({
-      try: () =>
-        write(form, {
-          base,
-          node,
-          secret,
-          binary: Option.getOrUndefined(options.binary),
-          file: Option.getOrElse(options.file, () => settings.nodeConfigFile),
-          image: Option.getOrUndefined(options.image),
-          name: Option.getOrUndefined(options.name)
-        }),
-      catch: (error) => (error instanceof CommandTextError ? failed(error.message) : failed(String(error)))
+      try: () => (form === "docker" ? dockerCommand(command) : write(form, command)),
+      catch: (error) => failed(error instanceof Error ? error.message : String(error))
     })
-    if (form !== "shell" && isLoopback(base)) {
+    if (form === "compose" && isLoopback(base)) {
       yield* output.note(
-        `warning: ${base} is not reachable from inside a container: give the manager's address by --base, or run the container with --network host`
+        `warning: ${base} is not reachable from inside a container: give the address that nodes use by --base`
       )
     }
     yield* output.line(text.trimEnd())

@@ -1,0 +1,100 @@
+/**
+ * The prebuilt Node server as one layer: every service on an embedded SQLite database, config and auth rules from watched
+ * files, HTTP on node:http. `mtx-manager serve` runs exactly this.
+ *
+ * @example
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { Layer, Redacted } from "effect"
+ * import { ManagerLayer } from "@livecams/mtx-manager/node"
+ *
+ * const Server = ManagerLayer.layer({
+ *   base: "https://manager.example.com",
+ *   key: Redacted.make(process.env.KEY ?? ""),
+ *   config: "/etc/mtx-manager",
+ *   rules: "/etc/mtx-manager/manager.yml",
+ *   database: "/var/lib/mtx-manager/manager.db"
+ * })
+ */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as ManagerApi from "../../api/ManagerLayer.js"
+import type { CommandTextError } from "../../mediamtx/CommandText.js"
+import * as Argon2Node from "../../services/AuthPolicy/Argon2Node.js"
+import * as ConfigRenderer from "../../services/ConfigRenderer.js"
+import type { ConfigSourceError } from "../../services/ConfigSource.js"
+import * as Credentials from "../../services/Credentials.js"
+import type { FleetStateError } from "../../services/FleetState.js"
+import type { HookBusError, HookRetention } from "../../services/HookBus.js"
+import * as NodeEventLog from "../../services/NodeEventLog.js"
+import type { HeartbeatPolicy, NodeRegistryError } from "../../services/NodeRegistry.js"
+import * as SqlFleetState from "../../sql/SqlFleetState.js"
+import * as SqlHookBus from "../../sql/SqlHookBus.js"
+import * as SqliteNode from "../../sql/SqliteNode.js"
+import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
+import * as AuthRulesFile from "./AuthRulesFile.js"
+import * as ConfigFiles from "./InterimConfigFiles.js"
+import type { ManagerFileError } from "./ManagerFile.js"
+import * as NodeServer from "./NodeServer.js"
+
+export interface ManagerOptions
+  extends NodeServer.NodeServerOptions,
+    Omit<ConfigRenderer.ConfigRendererOptions, "base"> {
+  /** How nodes reach the manager. It stands in every node's config. */
+  readonly base: string | URL
+  /** The shared key. Does everything when it is the only one. */
+  readonly key: Redacted.Redacted
+  /** Splits administration off the shared key. */
+  readonly adminKey?: Redacted.Redacted | undefined
+  /** A mediamtx.yml-shaped file, or a folder with `base.yml` and `nodes/ID.yml`. */
+  readonly config: string
+  /** The `manager.yml` with the auth rules. Absent: everybody is denied everything. */
+  readonly rules: string
+  /** How long an auth decision may take (default 2 seconds). */
+  readonly authDeadline?: Duration.DurationInput | undefined
+  /** SQLite file, or `:memory:`. */
+  readonly database: string
+  /** When a node's silence counts. */
+  readonly heartbeats?: Partial<HeartbeatPolicy> | undefined
+  /** How many events are kept, and for how long. */
+  readonly retention?: HookRetention | undefined
+}
+
+/** Why the server can't start. Each has a message for people. */
+export type ManagerError =
+  | CommandTextError
+  | ConfigSourceError
+  | FleetStateError
+  | HookBusError
+  | ManagerFileError
+  | NodeRegistryError
+  | NodeServer.ListenError
+  | SqliteNode.SqliteNodeError
+
+/** The services of the server, for programs that want them beside its HTTP. */
+export const services = (
+  options: ManagerOptions
+): Layer.Layer<ManagerApi.Services, Exclude<ManagerError, NodeServer.ListenError>, FileSystem.FileSystem> => {
+  const storage = Layer.merge(SqlFleetState.layer(), NodeEventLog.layer).pipe(
+    Layer.provideMerge(
+      Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
+    ),
+    Layer.provide(SqliteNode.layer({ filename: options.database }))
+  )
+  const credentials = Credentials.layer({ key: options.key, adminKey: options.adminKey })
+  const renderer = ConfigRenderer.layer(options).pipe(
+    Layer.provide(ConfigFiles.layer(options.config)),
+    Layer.provideMerge(credentials)
+  )
+  const auth = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
+    Layer.provide(Argon2Node.layer())
+  )
+  return Layer.mergeAll(storage, renderer, auth)
+}
+
+/** The server. It listens when the layer is built, and drains when its scope is closed. */
+export const layer = (
+  options: ManagerOptions
+): Layer.Layer<NodeServer.NodeServer, ManagerError, FileSystem.FileSystem> =>
+  NodeServer.layer(options).pipe(Layer.provide(ManagerApi.layer), Layer.provide(services(options)))
