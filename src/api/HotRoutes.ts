@@ -301,7 +301,10 @@ export const make = Effect.gen(function* () {
    * delivery of a config.
    */
   const observe = (node: NodeId, observation: Observation): void => {
-    if (observing >= MAX_OBSERVING) return count(counted.unobserved)
+    if (observing >= MAX_OBSERVING) {
+      count(counted.unobserved)
+      return
+    }
     const effect = registry.observe(node, observation)
     if (settled(effect) !== undefined) return
     observing++

@@ -27,15 +27,7 @@ import { isNodeId, NodeId } from "../services/NodeId.js"
 import { NodeRegistry } from "../services/NodeRegistry.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
-import {
-  type ApiError,
-  InvalidRequest,
-  isApiError,
-  MethodNotAllowed,
-  NotFound,
-  Unauthorized,
-  Unavailable
-} from "./ApiError.js"
+import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
 import * as Draining from "./Draining.js"
 import * as EventStream from "./EventStream.js"
 import * as HotResponse from "./HotResponse.js"
@@ -164,13 +156,13 @@ const security = Layer.mergeAll(
   )
 )
 
-/** Where the router is more lenient than `match` (an escaped path), the route is none of the hot ones' and not found. */
+/** An escaped spelling of a hot path, which the router would take and the edge does not: it is no route of ours. */
+const otherSpelling = Effect.die(new NotFound({ message: "there is no such route: write the path without escapes" }))
+
 function checkHot(hot: HotRoutes.HotRoutesShape) {
   return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const route = HotRoutes.match(request.method, splitUrl(request.url).path)
-    return route === undefined
-      ? Effect.fail(new Unauthorized({ message: "this spelling of the path is not accepted" }))
-      : hot.authenticate(route, hotRequest(request, ""))
+    return route === undefined ? otherSpelling : hot.authenticate(route, hotRequest(request, ""))
   })
 }
 
@@ -183,7 +175,7 @@ const hotHandler =
     Effect.gen(function* () {
       const { request } = args
       const route = HotRoutes.match(request.method, splitUrl(request.url).path)
-      if (route === undefined) return yield* Effect.die(new Error("a hot endpoint was reached by a path that is none"))
+      if (route === undefined) return yield* otherSpelling
       const body = route._tag === "Config" ? "" : yield* Effect.orDie(readBody(request))
       return toServerResponse(yield* hot.handle(route, hotRequest(request, body)))
     })
@@ -325,7 +317,10 @@ const groups = Layer.mergeAll(configGroup, hooksGroup, authGroup, nodesGroup, st
 
 const make = Effect.gen(function* () {
   const router = yield* HttpApiBuilder.Router
-  const app = yield* HttpRouter.toHttpApp(yield* router.router)
+  const app = yield* HttpRouter.toHttpApp(yield* router.router).pipe(
+    // One spelling of each path, as at the edge.
+    HttpRouter.withRouterConfig({ ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, caseSensitive: true })
+  )
   const context = yield* Effect.context<HttpRouter.HttpRouter.DefaultServices>()
   return ManagerHttp.of({
     app: app.pipe(

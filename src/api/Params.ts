@@ -71,9 +71,18 @@ const toIssue = (issue: FormatterIssue): RequestIssue => {
   }
 }
 
+/** One issue for a parameter, however many members of a union it failed. */
+const fromIssues = (found: ReadonlyArray<FormatterIssue>): InvalidRequest => {
+  const byField = new Map<string, RequestIssue>()
+  for (const each of found) {
+    const issue = toIssue(each)
+    if (!byField.has(issue.field)) byField.set(issue.field, issue)
+  }
+  return invalid("request", [...byField.values()])
+}
+
 /** What HttpApi found wrong in a URL, told like the hot routes tell it. */
-export const fromDecodeError = (error: HttpApiDecodeError): InvalidRequest =>
-  invalid("request", error.issues.map(toIssue))
+export const fromDecodeError = (error: HttpApiDecodeError): InvalidRequest => fromIssues(error.issues)
 
 export const fromParamsError = (error: ParseResult.ParseError): InvalidRequest =>
-  invalid("request", ParseResult.ArrayFormatter.formatErrorSync(error).map(toIssue))
+  fromIssues(ParseResult.ArrayFormatter.formatErrorSync(error))

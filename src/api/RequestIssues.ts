@@ -2,7 +2,7 @@
  * Turns a failed decode into issues that can be shown: field, what is wrong, what would be right, and never the value
  * itself, because it may be a password in the wrong place.
  */
-import * as ParseResult from "effect/ParseResult"
+import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
 import { InvalidRequest, type RequestIssue } from "./ApiError.js"
 
@@ -13,6 +13,12 @@ const describe = (ast: AST.AST): string => {
   const description = AST.getDescriptionAnnotation(ast)
   if (description._tag === "Some" && !AST.isStringKeyword(ast) && !AST.isNumberKeyword(ast)) return description.value
   if (AST.isTransformation(ast)) return describe(ast.to)
+  // An identifier such as AuthProtocol says nothing to a caller: the values do.
+  if (AST.isUnion(ast))
+    return ast.types
+      .filter((type) => !AST.isUndefinedKeyword(type))
+      .map(describe)
+      .join(" | ")
   if (AST.isTypeLiteral(ast)) return "an object"
   if (AST.isTupleType(ast)) return "a list"
   const text = String(ast)
@@ -30,35 +36,37 @@ const customMessage = (issue: ParseResult.ParseIssue): string | undefined => {
 const walk = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>, out: Array<RequestIssue>): void => {
   if (out.length >= MAX_ISSUES) return
   const field = path.map(String).join(".")
+  const add = (message: string, expected: string) => out.push({ field, message, expected })
   switch (issue._tag) {
-    case "Pointer": {
-      const segments: ReadonlyArray<PropertyKey> = Array.isArray(issue.path) ? issue.path : [issue.path as PropertyKey]
-      return walk(issue.issue, [...path, ...segments], out)
-    }
+    case "Pointer":
+      walk(issue.issue, path.concat(issue.path), out)
+      break
     case "Composite": {
-      const issues = ParseResult.isComposite(issue) && Array.isArray(issue.issues) ? issue.issues : [issue.issues]
-      for (const inner of issues) walk(inner, path, out)
-      return
+      const from = out.length
+      for (const inner of [issue.issues].flat()) walk(inner, path, out)
+      // A union's members each complain about the same value: that is one thing that is wrong.
+      if (AST.isUnion(issue.ast) && out.slice(from).every((found) => found.field === field)) {
+        out.length = from
+        add("is not valid", describe(issue.ast))
+      }
+      break
     }
     case "Missing":
-      out.push({ field, message: "is missing", expected: describe(issue.ast.type) })
-      return
+      add("is missing", describe(issue.ast.type))
+      break
     case "Unexpected":
-      out.push({ field, message: "is not known", expected: "nothing" })
-      return
+      add("is not known", "nothing")
+      break
     case "Forbidden":
-      out.push({ field, message: "is not allowed", expected: describe(issue.ast) })
-      return
+      add("is not allowed", describe(issue.ast))
+      break
     case "Refinement":
-    case "Transformation": {
-      if (issue.kind !== "Predicate" && issue.kind !== "Transformation") return walk(issue.issue, path, out)
-      out.push({ field, message: "is not valid", expected: customMessage(issue) ?? describe(issue.ast) })
-      return
-    }
-    case "Type": {
-      const expected = customMessage(issue) ?? issue.message ?? describe(issue.ast)
-      out.push({ field, message: "is not valid", expected })
-    }
+    case "Transformation":
+      if (issue.kind !== "Predicate" && issue.kind !== "Transformation") walk(issue.issue, path, out)
+      else add("is not valid", customMessage(issue) ?? describe(issue.ast))
+      break
+    case "Type":
+      add("is not valid", customMessage(issue) ?? issue.message ?? describe(issue.ast))
   }
 }
 
