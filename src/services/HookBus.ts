@@ -111,7 +111,7 @@ const makeMemory = Effect.fnUntraced(function* (retention: HookRetention) {
   const lastEvents = new LastEvents()
   let closed = false
 
-  const feed = new Feed(0, (after, limit) =>
+  const feed: Feed = new Feed(0, (after, limit) =>
     Effect.sync(() => {
       const records = log.after(after, limit)
       return { records, next: records[records.length - 1]?.cursor ?? feed.latest }
