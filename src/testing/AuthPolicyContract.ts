@@ -9,11 +9,12 @@
  *
  * @since 0.1.0
  */
-import { assert, describe, layer as withLayer } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { AuthAction, AuthProtocol } from "../mediamtx/AuthRequest.js"
 import * as AuthPolicy from "../services/AuthPolicy.js"
@@ -103,7 +104,7 @@ const leaks = (reason: string, value: string): boolean =>
   reason.includes(encodeURIComponent(value))
 
 /**
- * The suite. The layer is built once for all of its tests.
+ * The suite. Each of its tests builds the layer once.
  *
  * @since 0.1.0
  * @category suites
@@ -113,103 +114,109 @@ export const authPolicyContract = <E>(
   layer: Layer.Layer<AuthPolicy.AuthPolicy, E>,
   options: AuthPolicyContractOptions = {}
 ): void => {
-  const fastCheck = { numRuns: options.runs ?? 100 }
   const { all, allowAll, any, denyAll } = AuthPolicy
   const tags = (policy: AuthPolicy.AuthPolicyShape, request: AuthPolicy.AuthRequest) =>
     Effect.map(policy.decide(request), ({ _tag }) => _tag)
 
+  /**
+   * A property of the policy over arbitrary inputs. Not by `layer(...)` of @effect/vitest: that changes `it.effect` of the
+   * whole file that calls the suite.
+   */
+  const property = <A>(
+    title: string,
+    arbitrary: FastCheck.Arbitrary<A>,
+    holds: (policy: AuthPolicy.AuthPolicyShape, input: A) => Effect.Effect<void>
+  ): void => {
+    it.effect(title, () =>
+      Effect.gen(function* () {
+        const policy = yield* AuthPolicy.AuthPolicy
+        const run = Runtime.runPromise(yield* Effect.runtime())
+        yield* Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(arbitrary, (input) => run(holds(policy, input))),
+            { numRuns: options.runs ?? 100 }
+          )
+        )
+      }).pipe(Effect.provide(layer))
+    )
+  }
+
   describe(`AuthPolicy contract: ${name}`, () => {
-    withLayer(layer)((it) => {
-      it.effect.prop(
-        "answers every request, with a reason",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const decision = yield* policy.decide(request)
-          assert.include(["Allow", "Deny", "Ask"], decision._tag)
-          assert.isNotEmpty(decision.reason)
-        }),
-        { fastCheck }
-      )
+    property(
+      "answers every request, with a reason",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const decision = yield* policy.decide(request)
+        assert.include(["Allow", "Deny", "Ask"], decision._tag)
+        assert.isNotEmpty(decision.reason)
+      })
+    )
 
-      it.effect.prop(
-        "never shows a password, token or query in its reason",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const { reason } = yield* policy.decide(request)
-          for (const value of secretsOf(request)) assert.isFalse(leaks(reason, value), reason)
-        }),
-        { fastCheck }
-      )
+    property(
+      "never shows a password, token or query in its reason",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const { reason } = yield* policy.decide(request)
+        for (const value of secretsOf(request)) assert.isFalse(leaks(reason, value), reason)
+      })
+    )
 
-      it.effect.prop(
-        "answers many at once",
-        [FastCheck.array(authRequest, { minLength: 2, maxLength: 8 })],
-        Effect.fnUntraced(function* ([requests]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const decisions = yield* Effect.forEach(requests, policy.decide, { concurrency: "unbounded" })
-          assert.lengthOf(decisions, requests.length)
-        }),
-        { fastCheck: { numRuns: 10 } }
-      )
+    property(
+      "answers many at once",
+      FastCheck.array(authRequest, { minLength: 2, maxLength: 8 }),
+      Effect.fnUntraced(function* (policy, requests) {
+        const decisions = yield* Effect.forEach(requests, policy.decide, { concurrency: "unbounded" })
+        assert.lengthOf(decisions, requests.length)
+      })
+    )
 
-      if (options.deterministic === false) return
+    if (options.deterministic === false) return
 
-      it.effect.prop(
-        "gives the same question the same answer",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const first = yield* policy.decide(request)
-          const second = yield* policy.decide(request)
-          assert.deepStrictEqual(second, first)
-        }),
-        { fastCheck }
-      )
+    property(
+      "gives the same question the same answer",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const first = yield* policy.decide(request)
+        const second = yield* policy.decide(request)
+        assert.deepStrictEqual(second, first)
+      })
+    )
 
-      it.effect.prop(
-        "all: allowAll is its identity, a denial wins on either side",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const own = yield* tags(policy, request)
-          assert.strictEqual(yield* tags(all([policy]), request), own)
-          assert.strictEqual(yield* tags(all([allowAll, policy]), request), own)
-          assert.strictEqual(yield* tags(all([policy, allowAll]), request), own)
-          assert.strictEqual(yield* tags(all([policy, policy]), request), own)
-          assert.strictEqual(yield* tags(all([denyAll, policy]), request), "Deny")
-          assert.strictEqual(yield* tags(all([policy, denyAll]), request), "Deny")
-        }),
-        { fastCheck }
-      )
+    property(
+      "all: allowAll is its identity, a denial wins on either side",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const own = yield* tags(policy, request)
+        assert.strictEqual(yield* tags(all([policy]), request), own)
+        assert.strictEqual(yield* tags(all([allowAll, policy]), request), own)
+        assert.strictEqual(yield* tags(all([policy, allowAll]), request), own)
+        assert.strictEqual(yield* tags(all([policy, policy]), request), own)
+        assert.strictEqual(yield* tags(all([denyAll, policy]), request), "Deny")
+        assert.strictEqual(yield* tags(all([policy, denyAll]), request), "Deny")
+      })
+    )
 
-      it.effect.prop(
-        "any: denyAll is its identity, whoever allows wins on either side",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const own = yield* tags(policy, request)
-          assert.strictEqual(yield* tags(any([policy]), request), own)
-          assert.strictEqual(yield* tags(any([denyAll, policy]), request), own)
-          assert.strictEqual(yield* tags(any([policy, denyAll]), request), own)
-          assert.strictEqual(yield* tags(any([policy, policy]), request), own)
-          assert.strictEqual(yield* tags(any([allowAll, policy]), request), "Allow")
-          assert.strictEqual(yield* tags(any([policy, allowAll]), request), "Allow")
-        }),
-        { fastCheck }
-      )
+    property(
+      "any: denyAll is its identity, whoever allows wins on either side",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const own = yield* tags(policy, request)
+        assert.strictEqual(yield* tags(any([policy]), request), own)
+        assert.strictEqual(yield* tags(any([denyAll, policy]), request), own)
+        assert.strictEqual(yield* tags(any([policy, denyAll]), request), own)
+        assert.strictEqual(yield* tags(any([policy, policy]), request), own)
+        assert.strictEqual(yield* tags(any([allowAll, policy]), request), "Allow")
+        assert.strictEqual(yield* tags(any([policy, allowAll]), request), "Allow")
+      })
+    )
 
-      it.effect.prop(
-        "deadline: changes nothing for a policy that decides in time",
-        [authRequest],
-        Effect.fnUntraced(function* ([request]) {
-          const policy = yield* AuthPolicy.AuthPolicy
-          const own = yield* tags(policy, request)
-          assert.strictEqual(yield* tags(AuthPolicy.deadline("1 hour")(policy), request), own)
-        }),
-        { fastCheck }
-      )
-    })
+    property(
+      "deadline: changes nothing for a policy that decides in time",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const own = yield* tags(policy, request)
+        assert.strictEqual(yield* tags(AuthPolicy.deadline("1 hour")(policy), request), own)
+      })
+    )
   })
 }

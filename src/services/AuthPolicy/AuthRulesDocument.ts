@@ -64,20 +64,15 @@ const kind = (value: unknown): string => {
   return typeof value === "object" ? "a mapping" : `a ${typeof value}`
 }
 
-const text = (check: (value: string) => string | undefined) =>
-  Schema.String.annotations({ message: (issue) => `is ${kind(issue.actual)}` }).pipe(Schema.filter(check))
+const text = (check: (value: string) => string | undefined) => Schema.String.pipe(Schema.filter(check))
 
 /** The empty list would match nothing, though it reads as if it left the matter open. */
 const list = <A>(item: Schema.Schema<A, string>) =>
-  Schema.Array(item)
-    .annotations({ message: (issue) => ({ message: `is ${kind(issue.actual)}`, override: false }) })
-    .pipe(
-      Schema.filter((items) =>
-        items.length > 0
-          ? undefined
-          : "is an empty list, which matches nothing; leave the field out to match everything"
-      )
+  Schema.Array(item).pipe(
+    Schema.filter((items) =>
+      items.length > 0 ? undefined : "is an empty list, which matches nothing; leave the field out to match everything"
     )
+  )
 
 const oneOf = (what: string, known: ReadonlyArray<string>) => (value: string) => {
   if (known.includes(value)) return undefined
@@ -184,15 +179,16 @@ export const AuthRule = Schema.Struct({
  */
 export const AuthRulesDocument = Schema.Struct({
   /** Who can authenticate. Default: nobody; credentials are then not looked at. */
-  users: Schema.optionalWith(Schema.Array(AuthUser), { default: () => [] }),
+  users: Schema.optionalWith(Schema.Array(AuthUser), { default: () => [], exact: true }),
   /** Default: none, which denies everything. */
-  rules: Schema.optionalWith(Schema.Array(AuthRule), { default: () => [] }),
+  rules: Schema.optionalWith(Schema.Array(AuthRule), { default: () => [], exact: true }),
   /**
    * Whether a client that gives no other credentials may give its token as `?token=` (or `?jwt=`) in the URL. MediaMTX
    * itself takes it there for RTSP and RTMP whatever stands here. Default: true, as browsers' players can't send headers.
    */
-  tokenInQuery: Schema.optionalWith(Schema.Boolean.annotations({ message: (issue) => `is ${kind(issue.actual)}` }), {
-    default: () => true
+  tokenInQuery: Schema.optionalWith(Schema.Boolean, {
+    default: () => true,
+    exact: true
   })
 })
   .pipe(
@@ -256,6 +252,12 @@ const keys = {
   rule: Object.keys(AuthRule.from.fields)
 }
 const lists: ReadonlySet<string> = new Set(["allow", "deny", "paths", "protocols", "ips", "users", "nodes"])
+
+const valueAt = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>((at, key) => (Predicate.hasProperty(at, key) ? at[key] : undefined), value)
+
+/** Schema's own messages print the value, which may be a secret. Ours never start so. */
+const isOwnMessage = (message: string): boolean => !message.startsWith("Expected ")
 
 const decodeDocument = Schema.decodeUnknownEither(AuthRulesDocument, { errors: "all" })
 
@@ -324,7 +326,7 @@ export const decode = (
           severity: "error",
           rule: "invalid-auth-rules",
           field: [...at, ...path],
-          message: issue.message,
+          message: isOwnMessage(issue.message) ? issue.message : `is ${kind(valueAt(document, issue.path))}`,
           expected: isRule
             ? "a rule: either allow or deny with a list of actions, and what it is limited to"
             : isUser
