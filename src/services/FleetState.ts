@@ -134,7 +134,7 @@ export interface FleetStore {
 export interface FleetStateOptions {
   /** Shortest time between two elements of `changes` (default 50 ms). */
   readonly pace?: Duration.DurationInput | undefined
-  /** How often a store is written, at most (default 100 ms). What is not yet written is read from the bus again. */
+  /** How long after a change a store is written (default 100 ms). What is not yet written is read from the bus again. */
   readonly writeBehind?: Duration.DurationInput | undefined
 }
 
@@ -197,7 +197,9 @@ export const make = (
     const waiting = new Set<{ readonly cursor: Cursor; readonly reached: Deferred.Deferred<void> }>()
     const watchers = new Set<Effect.Latch>()
     let announced = 0
+    const unwritten = yield* Effect.makeLatch(false)
     const announce = (): void => {
+      unwritten.unsafeOpen()
       if (state.version !== announced) {
         announced = state.version
         for (const latch of watchers) latch.unsafeOpen()
@@ -266,9 +268,17 @@ export const make = (
         Effect.catchAll(flush, (error) => Effect.logError("The fleet's state could not be written at its end", error))
       )
       yield* flush
-      yield* flush.pipe(
-        Effect.catchAll((error) => Effect.logWarning("The fleet's state could not be written, will try again", error)),
-        Effect.schedule(Schedule.spaced(options.writeBehind ?? "100 millis")),
+      // Only while there is something to write: a quiet fleet wakes nobody.
+      yield* unwritten.await.pipe(
+        Effect.zipRight(unwritten.close),
+        Effect.zipRight(Effect.delay(flush, options.writeBehind ?? "100 millis")),
+        Effect.catchAll((error) =>
+          Effect.zipRight(
+            unwritten.open,
+            Effect.logWarning("The fleet's state could not be written, will try again", error)
+          )
+        ),
+        Effect.forever,
         Effect.forkScoped
       )
     }

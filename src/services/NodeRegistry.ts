@@ -14,7 +14,6 @@ import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -237,9 +236,11 @@ const resolvePolicy = (policy: Partial<HeartbeatPolicy> = {}): internal.Policy =
   }
 }
 
-/** Bounds of the pause between two looks at the deadlines: the first collects what comes due together. */
+/** Bounds of the pause between two looks at the deadlines: the first collects what comes due together, the second fits a timer. */
 const SHORTEST_PAUSE = 50
-const LONGEST_PAUSE = 1000
+const LONGEST_PAUSE = 60 * 60 * 1000
+/** A timer that is this late has not just been busy: the process was suspended, or the clock was set forward. */
+const SUSPENDED = 1000
 /** Rows that go to the store in one write: each is one statement, and the event loop waits for it. */
 const WRITE_AT_ONCE = 200
 
@@ -247,7 +248,7 @@ const WRITE_AT_ONCE = 200
  * Writes down what a registry has changed, without holding it up.
  *
  * Two sets of node ids, each at most as large as the registry: `urgent` is written as soon as the writer is free, all that
- * came up meanwhile in one transaction; `lazy` by a schedule. A failed write goes back to `lazy`. At the end of the scope
+ * came up meanwhile in one transaction; `lazy` some time after the first of them came up. A failed write goes back to `lazy`. At the end of the scope
  * everything that is left is written.
  */
 const makeWriter = Effect.fnUntraced(function* (
@@ -259,6 +260,7 @@ const makeWriter = Effect.fnUntraced(function* (
   const lazy = new Set<NodeId>()
   let waiting: Array<Deferred.Deferred<void, NodeRegistryError>> = []
   const wake = yield* Effect.makeLatch(false)
+  const wakeLazy = yield* Effect.makeLatch(false)
   const lock = yield* Effect.makeSemaphore(1)
 
   const write = (ids: ReadonlyArray<NodeId>) => {
@@ -272,6 +274,7 @@ const makeWriter = Effect.fnUntraced(function* (
     return Effect.tapError(store.write(upsert, remove), () =>
       Effect.sync(() => {
         for (const id of ids) lazy.add(id)
+        wakeLazy.unsafeOpen()
       })
     )
   }
@@ -316,7 +319,13 @@ const makeWriter = Effect.fnUntraced(function* (
     )
   )
   yield* wake.await.pipe(Effect.zipRight(wake.close), Effect.zipRight(flushUrgent), Effect.forever, Effect.forkScoped)
-  yield* flushLazy.pipe(Effect.schedule(Schedule.spaced(every)), Effect.forkScoped)
+  // Only while there is something to write: a quiet registry wakes nobody.
+  yield* wakeLazy.await.pipe(
+    Effect.zipRight(wakeLazy.close),
+    Effect.zipRight(Effect.delay(flushLazy, every)),
+    Effect.forever,
+    Effect.forkScoped
+  )
 
   return {
     changed: (id: NodeId, now: boolean): void => {
@@ -326,6 +335,7 @@ const makeWriter = Effect.fnUntraced(function* (
         wake.unsafeOpen()
       } else if (!urgent.has(id)) {
         lazy.add(id)
+        wakeLazy.unsafeOpen()
       }
     },
     /** Waits until what was changed before is durable. */
@@ -341,8 +351,9 @@ const makeWriter = Effect.fnUntraced(function* (
 /**
  * A registry that answers from memory; with a `store`, one that outlives its process.
  *
- * One scheduled fiber lets nodes expire: it looks at all deadlines when the earliest one comes, at the latest after a
- * second. That is one plain pass over the nodes, about 0.1 ms for 10,000.
+ * One fiber lets nodes expire: it looks at all deadlines when the earliest one comes, or when a promise is made that comes
+ * due before. That is one plain pass over the nodes, well below a millisecond for 10,000, and with nodes that keep their
+ * promises it is needed about once per interval.
  */
 export const make = (
   options: NodeRegistryOptions & { readonly store?: NodeStore | undefined } = {}
@@ -364,12 +375,20 @@ export const make = (
 
     /** Subscribers, each with its own buffer; shut by the finalizer that follows. */
     const subscribers = new Set<Mailbox.Mailbox<NodeChange>>()
+    let closed = false
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
+        closed = true
         for (const mailbox of subscribers) mailbox.unsafeDone(Exit.void)
         subscribers.clear()
       })
     )
+
+    // The next look is planned `pause` after the last one, or when `nearer` opens.
+    let floor = clock.unsafeCurrentTimeMillis()
+    let lookedAt = floor
+    let pause = 0
+    const nearer = yield* Effect.makeLatch(false)
 
     /** Ids in order; undefined when one was added or removed since. */
     let sorted: ReadonlyArray<NodeId> | undefined
@@ -383,6 +402,7 @@ export const make = (
     const commit = (id: NodeId, step: internal.Step, now: number): void => {
       nodes.set(id, step.node)
       writer?.changed(id, step.urgent)
+      if (internal.deadline(step.node, policy, floor) < lookedAt + pause) nearer.unsafeOpen()
       if (step.events.length > 0) emit(id, now, step.events, step.node.record)
     }
     const full = (node: NodeId): NodeRegistryError =>
@@ -391,10 +411,6 @@ export const make = (
         message: `The registry holds ${nodes.size} nodes and takes no new ones, so "${node}" is refused: remove nodes that are gone, or raise maxNodes`
       })
 
-    let floor = clock.unsafeCurrentTimeMillis()
-    let lookedAt = floor
-    let pause = 0
-
     /** One look at all deadlines. Returns the pause until the next, in milliseconds. */
     const look = Effect.sync(() => {
       const now = clock.unsafeCurrentTimeMillis()
@@ -402,7 +418,7 @@ export const make = (
         // The clock was set back: start counting anew from the time that holds now.
         floor = now
         for (const [id, node] of nodes) nodes.set(id, internal.rebase(node, now))
-      } else if (now - (lookedAt + pause) > Math.max(policy.tolerance, LONGEST_PAUSE)) {
+      } else if (now - (lookedAt + pause) > Math.max(policy.tolerance, SUSPENDED)) {
         // We were suspended, or the clock was set forward: nobody could be heard, so nobody was silent.
         floor = now
       }
@@ -422,13 +438,15 @@ export const make = (
       return pause
     })
     yield* look.pipe(
-      Effect.repeat(Schedule.identity<number>().pipe(Schedule.addDelay((millis) => millis))),
+      Effect.flatMap((millis) => Effect.timeoutOption(nearer.await, millis)),
+      Effect.zipRight(nearer.close),
+      Effect.forever,
       Effect.forkScoped
     )
 
     const subscribe = Effect.acquireRelease(
       Effect.tap(Mailbox.make<NodeChange>({ capacity, strategy: "sliding" }), (mailbox) =>
-        Effect.sync(() => subscribers.add(mailbox))
+        closed ? mailbox.end : Effect.sync(() => subscribers.add(mailbox))
       ),
       (mailbox) =>
         Effect.zipRight(
