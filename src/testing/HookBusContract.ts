@@ -406,6 +406,22 @@ export const hookBusContract = <E>(name: string, options: HookBusContractOptions
         )
       )
 
+      it.effect("of many at the same time one is recorded, and each is told where", () =>
+        withBus((bus) =>
+          Effect.gen(function* () {
+            const published = yield* Effect.forEach(
+              Array.from({ length: 50 }, () => reader("read")),
+              (event) => bus.publish(north, event),
+              { concurrency: "unbounded" }
+            )
+            const records = yield* everything(bus)
+            assert.strictEqual(records.length, 1)
+            assert.isTrue(published.every(({ cursor }) => cursor === records[0]?.cursor))
+            assert.strictEqual(published.filter(({ duplicate }) => !duplicate).length, 1)
+          })
+        )
+      )
+
       it.effect("another node, path or id is another subject; available and online are two", () =>
         withBus((bus) =>
           Effect.gen(function* () {
@@ -478,7 +494,7 @@ export const hookBusContract = <E>(name: string, options: HookBusContractOptions
       )
 
       it.effect("holds under concurrent publishers, too", () =>
-        property(FastCheck.array(smallWorld, { maxLength: 120 }), 25, (calls) =>
+        property(FastCheck.array(smallWorld, { minLength: 60, maxLength: 160 }), 25, (calls) =>
           withBus((bus) =>
             Effect.gen(function* () {
               const published = yield* Effect.forEach(calls, ([node, event]) => bus.publish(node, event), {
