@@ -315,6 +315,14 @@ const onCause = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.
 
 const groups = Layer.mergeAll(configGroup, hooksGroup, authGroup, nodesGroup, stateGroup, healthGroup)
 
+const repairRequest = (
+  input: Context.Context<HttpServerRequest.HttpServerRequest>
+): Context.Context<HttpServerRequest.HttpServerRequest> => {
+  const request = Context.get(input, HttpServerRequest.HttpServerRequest)
+  const url = HotRoutes.repairUrl(request.url)
+  return url === request.url ? input : Context.add(input, HttpServerRequest.HttpServerRequest, request.modify({ url }))
+}
+
 const make = Effect.gen(function* () {
   const router = yield* HttpApiBuilder.Router
   const app = yield* HttpRouter.toHttpApp(yield* router.router).pipe(
@@ -328,7 +336,7 @@ const make = Effect.gen(function* () {
       // No exporter is attached by us, and a span per request costs as much as the request.
       Effect.withTracerEnabled(false),
       Effect.mapInputContext((input: Context.Context<HttpServerRequest.HttpServerRequest>) =>
-        Context.merge(context, input)
+        Context.merge(context, repairRequest(input))
       )
     ) as HttpApp.Default
   })

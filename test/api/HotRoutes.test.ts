@@ -46,6 +46,16 @@ for (const [name, door] of Object.entries(doors)) {
         })
       )
 
+      it.effect("understands what busybox makes of an address without a path", () =>
+        Effect.gen(function* () {
+          const { call } = yield* Door
+          const whole = yield* call("/?node=n1", { headers: bearer(KEY) })
+          const reply = yield* call("/node=n1", { headers: bearer(KEY) })
+          assert.strictEqual(reply.status, 200)
+          assert.strictEqual(reply.text, whole.text)
+        })
+      )
+
       it.effect("HEAD has the same headers and no body", () =>
         Effect.gen(function* () {
           const { call } = yield* Door

@@ -70,7 +70,8 @@ const readBody = (request: IncomingMessage, done: (body: HotRequest["body"]) => 
       request.resume()
       first = undefined
       more = undefined
-      return done(TooLarge)
+      done(TooLarge)
+      return
     }
     if (first === undefined) first = chunk
     else if (more === undefined) more = [first, chunk]
@@ -126,25 +127,28 @@ export const make = (
         body
       })
       const known = settled(effect)
-      if (known !== undefined) return reply(request, response, known.value)
-      runFork(effect).addObserver((exit) => {
-        if (Exit.isSuccess(exit)) reply(request, response, exit.value)
-        // Only an interruption ends here: the manager is going down.
-        else response.destroy()
-      })
+      if (known !== undefined) reply(request, response, known.value)
+      else {
+        runFork(effect).addObserver((exit) => {
+          if (Exit.isSuccess(exit)) reply(request, response, exit.value)
+          // Only an interruption ends here: the manager is going down.
+          else response.destroy()
+        })
+      }
     }
 
     return (request, response) => {
       const url = request.url ?? "/"
       const at = url.indexOf("?")
       const route = match(request.method ?? "GET", at === -1 ? url : url.slice(0, at))
-      if (route === undefined) return next(request, response)
-      const query = at === -1 ? "" : url.slice(at + 1)
-      if (route._tag === "Config") return answer(route, query, "", request, response)
-      const declared = request.headers["content-length"]
-      if (declared !== undefined && Number(declared) > BODY_LIMIT) {
-        return answer(route, query, TooLarge, request, response)
+      if (route === undefined) {
+        next(request, response)
+        return
       }
-      readBody(request, (body) => answer(route, query, body, request, response))
+      const query = at === -1 ? "" : url.slice(at + 1)
+      if (route._tag === "Config") answer(route, query, "", request, response)
+      else if (Number(request.headers["content-length"] ?? "0") > BODY_LIMIT) {
+        answer(route, query, TooLarge, request, response)
+      } else readBody(request, (body) => answer(route, query, body, request, response))
     }
   })

@@ -5,10 +5,12 @@
  */
 import * as Http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constTrue } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -16,7 +18,7 @@ import type { Scope } from "effect/Scope"
 import { InvalidRequest } from "../../api/ApiError.js"
 import { Draining } from "../../api/Draining.js"
 import * as HotResponse from "../../api/HotResponse.js"
-import { BODY_LIMIT, HotRoutes } from "../../api/HotRoutes.js"
+import { BODY_LIMIT, HotRoutes, repairUrl } from "../../api/HotRoutes.js"
 import { ManagerHttp } from "../../api/ManagerHttp.js"
 import * as HotEdge from "./HotEdge.js"
 
@@ -74,14 +76,14 @@ const refuse = (socket: Socket, status: number, message: string): void => {
 /** Whether node:http is in the middle of a response on this socket: nothing may be written between. */
 const responding = (socket: Socket): boolean => {
   const current: unknown = Reflect.get(socket, "_httpMessage")
-  return current !== null && current !== undefined
+  return current instanceof Http.ServerResponse && current.headersSent
 }
 
 const onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (error.code === "ECONNRESET" || !socket.writable || responding(socket)) return void socket.destroy()
-  if (error.code === "HPE_HEADER_OVERFLOW") return refuse(socket, 431, "the headers are over 16 KiB")
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return refuse(socket, 408, "the request did not come in time")
-  refuse(socket, 400, "this is not HTTP/1.1")
+  if (error.code === "ECONNRESET" || !socket.writable || responding(socket)) socket.destroy()
+  else if (error.code === "HPE_HEADER_OVERFLOW") refuse(socket, 431, "the headers are over 16 KiB")
+  else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") refuse(socket, 408, "the request did not come in time")
+  else refuse(socket, 400, "this is not HTTP/1.1")
 }
 
 /** The absolute form (`GET http://host/path`) that clients use towards proxies, as a path. */
@@ -142,7 +144,10 @@ export const make = (
     const draining = yield* Draining
     const host = options.host ?? "127.0.0.1"
 
-    const routed = yield* NodeHttpServer.makeHandler(app)
+    const routed = yield* NodeHttpServer.makeHandler(app).pipe(
+      // A span per request costs as much as the request, and nothing of ours exports it.
+      Effect.locally(HttpMiddleware.currentTracerDisabledWhen, constTrue)
+    )
     const listener = yield* HotEdge.make(hot, routed, options)
 
     const server = Http.createServer({
@@ -152,7 +157,8 @@ export const make = (
       connectionsCheckingInterval: CHECK_EVERY
     })
     server.on("request", (request, response) => {
-      if (request.url !== undefined && !request.url.startsWith("/")) request.url = originForm(request.url)
+      const url = request.url ?? "/"
+      request.url = repairUrl(url.startsWith("/") ? url : originForm(url))
       listener(request, response)
     })
     server.on("clientError", onClientError)
