@@ -29,6 +29,7 @@ import {
 import { Feed, type Page } from "../services/internal/hookBusFeed.js"
 import { LastEvents, rememberEnded, subjectOf } from "../services/internal/hookBusSubject.js"
 import { RecordWindow } from "../services/internal/hookBusWindow.js"
+import { NodeEvent } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
 import * as GroupCommit from "./GroupCommit.js"
 
@@ -72,6 +73,24 @@ const Row = Schema.Struct({
   event: Schema.parseJson(BusEvent)
 })
 const decodeRow = Schema.decodeUnknownEither(Row)
+
+const encodeNodeEvent = Schema.encodeSync(NodeEvent)
+/** Hooks are their own encoding, so the hot path needs none (the compiler checks that); events about nodes hold times. */
+const encodeEvent = (event: BusEvent): typeof BusEvent.Encoded => {
+  switch (event.event) {
+    case "node_discovered":
+    case "node_online":
+    case "node_stale":
+    case "node_offline":
+    case "node_restarted":
+    case "node_config_applied":
+    case "node_config_failed":
+    case "node_removed":
+      return encodeNodeEvent(event)
+    default:
+      return event
+  }
+}
 const RowCursor = Schema.Struct({ cursor: Cursor })
 const decodeCursors = Schema.decodeUnknown(Schema.Array(RowCursor))
 const decodeNewest = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ newest: Schema.NullOr(Cursor) })))
@@ -300,7 +319,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
     publish: (node, event) =>
       Effect.suspend(() => {
         const at = clock.unsafeCurrentTimeMillis()
-        const json = `[${JSON.stringify(node)},${at},${JSON.stringify(event)}]`
+        const json = `[${JSON.stringify(node)},${at},${JSON.stringify(encodeEvent(event))}]`
         return group.submit({ node, at, event, json, subject: subjectOf(node, event) }, json.length)
       }),
     subscribe: (options) => feed.subscribe(options),
