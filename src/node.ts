@@ -1,0 +1,17 @@
+/**
+ * The prebuilt Node server as a layer, and its parts: SQLite layers of the services, watched files, node:http.
+ *
+ * @since 0.1.0
+ */
+export * as AuthRulesFile from "./adapters/node/AuthRulesFile.js"
+export * as HotEdge from "./adapters/node/HotEdge.js"
+export * as ManagerLayer from "./adapters/node/ManagerLayer.js"
+export * as NodeServer from "./adapters/node/NodeServer.js"
+export * as Argon2Node from "./services/AuthPolicy/Argon2Node.js"
+export * as ConfigSourceFile from "./services/ConfigSourceFile.js"
+export * as Migrations from "./sql/Migrations.js"
+export * as SqlFleetState from "./sql/SqlFleetState.js"
+export * as SqlHookBus from "./sql/SqlHookBus.js"
+export * as SqliteNode from "./sql/SqliteNode.js"
+export * as SqliteTuning from "./sql/SqliteTuning.js"
+export * as SqlNodeRegistry from "./sql/SqlNodeRegistry.js"

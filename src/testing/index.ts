@@ -1,0 +1,11 @@
+/**
+ * For tests: one contract suite per service, to run your own layers through. Needs vitest and @effect/vitest.
+ *
+ * @since 0.1.0
+ */
+export * from "./AuthPolicyContract.js"
+export * from "./ConfigRendererContract.js"
+export * from "./ConfigSourceContract.js"
+export * from "./FleetStateContract.js"
+export * from "./HookBusContract.js"
+export * from "./NodeRegistryContract.js"
