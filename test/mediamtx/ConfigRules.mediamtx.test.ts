@@ -1,70 +1,28 @@
-import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { base, configCases } from "./configCases.js"
-
-const binary = process.env["MEDIAMTX_BIN"]
-if (binary === undefined) {
-  console.warn("SKIPPED: MEDIAMTX_BIN is not set, so no config is shown to a real MediaMTX")
-}
+import { binary, makeRealServer, type RealServer } from "./realServer.js"
 
 type Outcome = "refuses" | "ends" | "takes"
 
-const running = new Set<ChildProcess>()
-let folder = ""
-let count = 0
-
-/**
- * Starts the server on a config. It refuses before it says that the config was loaded; of what it has loaded, it takes what
- * does not make it end within `patience` ms.
- */
-const tryConfig = async (
-  config: unknown,
-  patience: number
-): Promise<{ readonly outcome: Outcome; readonly log: string }> => {
-  const file = join(folder, `${count++}.yml`)
-  // JSON is YAML.
-  await writeFile(file, JSON.stringify(config))
-  return new Promise((resolve, reject) => {
-    const child = spawn(binary ?? "", [file], { cwd: folder, env: {}, stdio: ["ignore", "pipe", "pipe"] })
-    running.add(child)
-    let log = ""
-    let loaded = false
-    let timer: NodeJS.Timeout | undefined
-    const read = (chunk: Buffer) => {
-      log += chunk.toString()
-      if (loaded || !log.includes("configuration loaded from")) return
-      loaded = true
-      timer = setTimeout(() => {
-        timer = undefined
-        child.kill("SIGKILL")
-      }, patience)
-    }
-    child.stdout.on("data", read)
-    child.stderr.on("data", read)
-    child.on("error", reject)
-    child.on("close", (code, signal) => {
-      running.delete(child)
-      clearTimeout(timer)
-      const outcome: Outcome = loaded ? (signal === "SIGKILL" ? "takes" : "ends") : "refuses"
-      if (outcome === "refuses" && (code !== 1 || !log.includes("ERR"))) reject(new Error(`exit ${code}: ${log}`))
-      else resolve({ outcome, log })
-    })
-  })
-}
+const loaded = /configuration loaded from/
+const aMoment = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 describe.skipIf(binary === undefined)("a real MediaMTX", () => {
+  let server: RealServer
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "mtx-rules-"))
+    server = await makeRealServer()
   })
-  afterAll(async () => {
-    for (const child of running) child.kill("SIGKILL")
-    await rm(folder, { recursive: true, force: true })
-  })
+  afterAll(() => server.close())
 
-  // A few at a time: each start takes a fraction of a second.
+  /** It refuses before it says that the config was loaded; what it loaded it takes, unless it ends within `patience` ms. */
+  const tryConfig = async (config: unknown, patience: number): Promise<readonly [Outcome, string]> => {
+    const { matched, code, log } = await server.run(config, loaded, async (_, ended) =>
+      Promise.race([ended.then(() => "ends" as const), aMoment(patience).then(() => "takes" as const)])
+    )
+    if (matched === undefined && (code !== 1 || !log.includes("ERR"))) throw new Error(`exit ${code}: ${log}`)
+    return [matched ?? "refuses", log]
+  }
+
   const named = configCases.map((item, index) => [`${item.rule} #${index}`, item] as const)
   const batches = Array.from({ length: Math.ceil(named.length / 20) }, (_, index) =>
     named.slice(index * 20, index * 20 + 20)
@@ -86,12 +44,13 @@ describe.skipIf(binary === undefined)("a real MediaMTX", () => {
       const wrong: Array<string> = []
       const worker = async () => {
         for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-          const patience = next.expected[0] === "ends" ? 5000 : 0
-          const { outcome, log } = await tryConfig(next.config, patience)
-          if (!next.expected.some((expected) => expected === outcome))
+          const [outcome, log] = await tryConfig(next.config, next.expected[0] === "ends" ? 5000 : 0)
+          if (!next.expected.some((expected) => expected === outcome)) {
             wrong.push(`${next.name}: ${outcome}, expected ${next.expected.join(" or ")}\n${log}`)
+          }
         }
       }
+      // A few at a time: each start takes a fraction of a second.
       await Promise.all([worker(), worker(), worker(), worker()])
       expect(wrong).toEqual([])
     },
