@@ -65,12 +65,15 @@ export const make: Effect.Effect<void, never, HookBus | NodeRegistry | Scope.Sco
     return Effect.as(Effect.forEach(slices, forward, { discard: true }), done)
   })
 
-  const fiber = yield* Effect.forkScoped(Effect.repeat(step, { until: (done) => done }))
+  const fiber = yield* Effect.forkScoped(Effect.interruptible(Effect.repeat(step, { until: (done) => done })))
   yield* Effect.addFinalizer(() =>
     Effect.zipRight(
       Scope.close(subscription, Exit.void),
-      // Finalizers can't be interrupted, but waiting in vain has to end.
-      Effect.timeoutOption(Effect.disconnect(Effect.interruptible(Fiber.await(fiber))), DRAIN_TIME)
+      // Finalizers can't be interrupted, and often run because their fiber was: only another one can wait with a limit.
+      Effect.flatMap(
+        Effect.fork(Effect.interruptible(Effect.timeoutOption(Fiber.await(fiber), DRAIN_TIME))),
+        Fiber.join
+      )
     )
   )
 })
