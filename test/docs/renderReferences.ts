@@ -1,0 +1,126 @@
+/**
+ * Writes the reference pages of docs/ from the tables they describe. Run by file snapshots: after a change of a table,
+ * `npx vitest run test/docs -u` brings the pages up to date.
+ */
+import { settingTable } from "../../src/cli/Settings.js"
+import { baselineVersion } from "../../src/mediamtx/ConfigField.js"
+import { deprecatedGlobalFields, deprecatedPathFields } from "../../src/mediamtx/DeprecatedFields.js"
+import { globalFields } from "../../src/mediamtx/GlobalFields.js"
+import { pathFields } from "../../src/mediamtx/PathFields.js"
+
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ")
+
+const row = (...cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
+
+/** What a change of a field does to a running node, in words. */
+const reloads: Readonly<Record<string, string>> = {
+  everything: "all streams drop",
+  auth: "all streams drop",
+  "path-manager": "all streams drop",
+  metrics: "all streams drop",
+  connections: "RTSP, RTMP and SRT drop",
+  rtsp: "RTSP drops",
+  "rtsp-plain": "RTSP (plain) drops",
+  rtsps: "RTSPS drops",
+  rtmp: "RTMP drops",
+  "rtmp-plain": "RTMP (plain) drops",
+  rtmps: "RTMPS drops",
+  hls: "HLS readers drop",
+  webrtc: "WebRTC drops",
+  srt: "SRT drops",
+  moq: "MoQ drops",
+  pprof: "nothing drops",
+  playback: "nothing drops",
+  api: "nothing drops",
+  paths: "paths that changed",
+  deferred: "takes effect with the next restart of its server",
+  hot: "nothing drops",
+  recreate: "the path's streams drop",
+  recorder: "nothing drops; a gap in the recording"
+}
+
+const fieldRows = (
+  table: Readonly<
+    Record<
+      string,
+      {
+        readonly type: { readonly name: string }
+        readonly default: unknown
+        readonly unit: string | undefined
+        readonly doc: string
+        readonly since: string
+        readonly reload: string
+      }
+    >
+  >
+): string =>
+  Object.entries(table)
+    .filter(([name]) => name !== "name")
+    .map(([name, field]) => {
+      const fallback = JSON.stringify(field.default)
+      return row(
+        `\`${name}\``,
+        field.type.name + (field.unit === undefined ? "" : ` (${field.unit})`),
+        fallback.length > 60 ? "see above" : `\`${fallback}\``,
+        field.doc + (field.since === baselineVersion ? "" : ` Since ${field.since}.`),
+        reloads[field.reload] ?? field.reload
+      )
+    })
+    .join("\n")
+
+const oldRows = (
+  table: Readonly<Record<string, { readonly replacedBy: string | undefined; readonly doc: string }>>
+): string =>
+  Object.entries(table)
+    .map(([name, old]) => row(`\`${name}\``, old.replacedBy === undefined ? "–" : `\`${old.replacedBy}\``, old.doc))
+    .join("\n")
+
+const head = "| field | type | default | what it does | a change on a running node |\n| --- | --- | --- | --- | --- |"
+
+export const renderConfigReference = (): string => `# Config reference
+
+Every field of MediaMTX 1.20, written from the tables that the validator uses. The last column says what MediaMTX does to
+a running node when the value changes: a path is compared by its effective value, defaults merged in.
+
+Two defaults that are too long for the table: \`authInternalUsers\` lets anybody publish, read and play back, and anybody on
+the same machine use the API, metrics and pprof.
+
+## Global
+
+${head}
+${fieldRows(globalFields)}
+
+## Paths and \`pathDefaults\`
+
+${head}
+${fieldRows(pathFields)}
+
+## Old names
+
+Accepted, and rewritten with a warning.
+
+| global | now | |
+| --- | --- | --- |
+${oldRows(deprecatedGlobalFields)}
+
+| path | now | |
+| --- | --- | --- |
+${oldRows(deprecatedPathFields)}
+`
+
+export const renderSettings = (): string => `# Settings of the server
+
+For \`mtx-manager serve\` (and \`npm start\`). A flag wins over its environment variable, which wins over the default.
+
+| flag | variable | default | |
+| --- | --- | --- | --- |
+${Object.values(settingTable)
+  .map((setting) =>
+    row(`\`${setting.flag} ${setting.value}\``, `\`${setting.variable}\``, setting.fallback, setting.about)
+  )
+  .join("\n")}
+| \`--log-level LEVEL\` | \`MANAGER_LOG_LEVEL\` | info | all, trace, debug, info, warning, error, fatal or none |
+
+The process ends with 0 when it was stopped by SIGINT or SIGTERM, with 1 when it could not do its work, and with 2 when a
+setting is wrong. It drains for at most 5 seconds when it is stopped.
+`
