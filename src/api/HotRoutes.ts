@@ -14,12 +14,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Redacted from "effect/Redacted"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
+import type { AuthRequestBody } from "../mediamtx/AuthRequest.js"
 import type { HookEvent } from "../mediamtx/HookEvent.js"
-import { decodeForm, decodeJson, formName, type HookDecodeError } from "../mediamtx/HookForm.js"
 import { redactQuery } from "../mediamtx/QueryString.js"
 import { type AuthDecision, AuthPolicy } from "../services/AuthPolicy.js"
 import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } from "../services/ConfigRenderer.js"
@@ -31,40 +31,23 @@ import type { Principal } from "../services/Principal.js"
 import { Access, fromAuthorization, type Presented } from "./Access.js"
 import {
   type ApiError,
-  Forbidden,
+  type Forbidden,
   InternalError,
   type InvalidRequest,
   isApiError,
-  PayloadTooLarge,
-  Unauthorized,
-  Unavailable,
-  UnsupportedMediaType
+  type Unauthorized,
+  Unavailable
 } from "./ApiError.js"
+import * as AuthCall from "./AuthCall.js"
+import * as ConfigReply from "./ConfigReply.js"
+import { authBody, type HotRequest, hookBody, jsonBody } from "./HotRequest.js"
 import * as HotResponse from "./HotResponse.js"
 import type { HeartbeatReply } from "./NodesApi.js"
 import { ConfigParams, fromParamsError, NodeParams, NodePath } from "./Params.js"
 import * as Query from "./Query.js"
-import { fromParseError, invalid, invalidField } from "./RequestIssues.js"
 import { settled } from "./Settled.js"
 
-/** Bytes. A body over it is refused. */
-export const BODY_LIMIT = 1024 * 1024
-
-/** A request as the hot routes need it. */
-export interface HotRequest {
-  readonly method: string
-  /** What stands after the `?`. */
-  readonly query: string
-  /** A header by its lower-case name; the first one where there are several. */
-  readonly header: (name: string) => string | undefined
-  /** Address of the caller. */
-  readonly address: string | undefined
-  /** Text, or bytes that are not known to be UTF-8 yet. `TooLarge`: over the limit, and not read. */
-  readonly body: string | Uint8Array | typeof TooLarge
-}
-
-/** Stands for a body that is over the limit. */
-export const TooLarge: unique symbol = Symbol.for("mtx-manager/HotRoutes/TooLarge")
+export { BODY_LIMIT, type HotRequest, TooLarge } from "./HotRequest.js"
 
 export type HotRoute =
   | { readonly _tag: "Config" }
@@ -114,12 +97,15 @@ export interface HotRoutesShape {
 export class HotRoutes extends Context.Tag("mtx-manager/HotRoutes")<HotRoutes, HotRoutesShape>() {}
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Metrics: tagged once here, since tagging per call costs three times the count itself.
+// Metrics: with their tags in the key, since `Metric.tagged` puts the key together anew at every count.
 
+const counterKey = MetricKey.counter("mtx_manager_hot_requests", {
+  description: "Requests on the hot routes",
+  incremental: true
+})
 const counter = (route: string, outcome: string) =>
-  Metric.counter("mtx_manager_hot_requests", { description: "Requests on the hot routes", incremental: true }).pipe(
-    Metric.tagged("route", route),
-    Metric.tagged("outcome", outcome)
+  Metric.fromMetricKey(
+    MetricKey.taggedWithLabels(counterKey, [MetricLabel.make("route", route), MetricLabel.make("outcome", outcome)])
   )
 const count = (metric: ReturnType<typeof counter>): void => metric.unsafeUpdate(1, [])
 const counted = {
@@ -139,58 +125,7 @@ const counted = {
 // ---------------------------------------------------------------------------------------------------------------------
 // Decoding
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false })
-
-/** The body as text, or why it can't be. */
-const textOf = (request: HotRequest): string | ApiError => {
-  const body = request.body
-  if (typeof body === "string") return body
-  if (body === TooLarge) {
-    return new PayloadTooLarge({ message: `the body is over ${BODY_LIMIT} bytes`, limit: BODY_LIMIT })
-  }
-  try {
-    return utf8.decode(body)
-  } catch {
-    return invalidField("body", "", "is not UTF-8", "text in UTF-8")
-  }
-}
-
-const JSON_TYPE = "application/json"
-const FORM_TYPE = "application/x-www-form-urlencoded"
-
-/** The media type without parameters, in lower case; undefined when there is none. */
-const mediaType = (request: HotRequest): string | undefined => {
-  const header = request.header("content-type")
-  if (header === undefined || header === JSON_TYPE || header === FORM_TYPE) return header
-  const end = header.indexOf(";")
-  return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase()
-}
-
-const unsupported = (request: HotRequest, supported: ReadonlyArray<string>): UnsupportedMediaType | undefined => {
-  const encoding = request.header("content-encoding")
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-    return new UnsupportedMediaType({ message: "the body must not be compressed", supported })
-  }
-  const type = mediaType(request)
-  return type === undefined || supported.includes(type)
-    ? undefined
-    : new UnsupportedMediaType({ message: `the body must be ${supported.join(" or ")}`, supported })
-}
-const jsonOnly: ReadonlyArray<string> = [JSON_TYPE]
-const jsonOrForm: ReadonlyArray<string> = [FORM_TYPE, JSON_TYPE]
-
-const NOT_JSON = Symbol()
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return NOT_JSON
-  }
-}
-const notJson = (): InvalidRequest => invalidField("body", "", "is not JSON", "a JSON object")
-
-const decodeAuth = Schema.decodeUnknownEither(AuthRequestBody, { errors: "all" })
-const decodeHeartbeat = Schema.decodeUnknownEither(Heartbeat, { errors: "all" })
+const heartbeatBody = jsonBody(Heartbeat)
 const decodeNodeParams = Schema.decodeUnknownEither(NodeParams)
 const decodeNodePath = Schema.decodeUnknownEither(NodePath)
 const decodeConfigParams = Schema.decodeUnknownEither(ConfigParams)
@@ -209,17 +144,9 @@ const claimedNode = (route: HotRoute, query: Query.Query): NodeId | undefined =>
   return node !== undefined && isNodeId(node) ? node : undefined
 }
 
-const hookError = (error: HookDecodeError, form: boolean): InvalidRequest => {
-  const issues = error._tag === "Field" ? [error.issue] : fromParseError(error.error)
-  return invalid("hook", form ? issues.map((issue) => ({ ...issue, field: formName(issue.field) })) : issues)
-}
-
 /** Query values can hold credentials: they never get onto the bus. */
 const redacted = (event: HookEvent): HookEvent =>
   "query" in event && event.query !== "" ? { ...event, query: redactQuery(event.query) } : event
-
-const noSecret = Redacted.make("")
-const secret = (text: string): Redacted.Redacted => (text === "" ? noSecret : Redacted.make(text))
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Answers
@@ -243,33 +170,6 @@ const andThen = <A, E, B, E2>(
 
 /** Seconds after which a node may ask again where the manager can't answer now. */
 const RETRY_AFTER = 5
-
-interface ConfigReplies {
-  readonly ok: HotResponse.HotResponse
-  readonly head: HotResponse.HotResponse
-  readonly unchanged: HotResponse.HotResponse
-}
-
-const configReplies = (config: RenderedConfig): ConfigReplies => {
-  const common = ["etag", config.etag, "cache-control", "no-store"]
-  const full = ["content-type", "text/yaml; charset=utf-8", "content-length", String(config.bytes.length), ...common]
-  return {
-    ok: { status: 200, headers: full, body: config.bytes },
-    head: { status: 200, headers: full, body: "" },
-    unchanged: { status: 304, headers: common, body: "" }
-  }
-}
-
-/** `If-None-Match`: a list of tags, weak or strong, or `*`. */
-const matches = (header: string, etag: string): boolean => {
-  if (header === etag || header === "*") return true
-  if (header.indexOf(",") === -1 && header.indexOf("W/") === -1) return header.trim() === etag
-  // Our tags have no comma in them.
-  return header.split(",").some((part) => {
-    const tag = part.trim()
-    return tag === "*" || (tag.startsWith("W/") ? tag.slice(2) : tag) === etag
-  })
-}
 
 const hashIn = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined
@@ -341,47 +241,23 @@ export const make = Effect.gen(function* () {
   // -------------------------------------------------------------------------------------------------------------------
 
   const decided = (decision: AuthDecision, body: AuthRequestBody): Exit.Exit<HotResponse.HotResponse> => {
-    if (decision._tag === "Allow") {
+    const refused = AuthCall.refusal(decision, body)
+    if (refused === undefined) {
       count(counted.authAllow)
       return allowed
     }
-    const anonymous = body.user === "" && body.password === "" && body.token === ""
-    if (decision._tag === "Ask" || (anonymous && canPrompt(body.protocol))) {
-      count(counted.authAsk)
-      return respond(HotResponse.fromError(new Unauthorized({ message: decision.reason })))
-    }
-    count(counted.authDeny)
-    return respond(HotResponse.fromError(new Forbidden({ message: decision.reason })))
+    count(refused._tag === "Unauthorized" ? counted.authAsk : counted.authDeny)
+    return respond(HotResponse.fromError(refused))
   }
 
   const auth = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
     const node = nodeOf(Query.parse(request.query))
     if (typeof node !== "string") return refuse(node)
-    const type = unsupported(request, jsonOnly)
-    if (type !== undefined) return refuse(type)
-    const text = textOf(request)
-    if (typeof text !== "string") return refuse(text)
-    const json = parseJson(text)
-    if (json === NOT_JSON) return refuse(notJson())
-    const decoded = decodeAuth(json)
-    if (Either.isLeft(decoded)) return refuse(invalid("body", fromParseError(decoded.left)))
+    const decoded = authBody(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
     observe(node, { via: "auth", address: request.address })
-    const decision = policy.decide({
-      node,
-      action: body.action,
-      path: body.path,
-      protocol: body.protocol,
-      ip: body.ip,
-      user: body.user,
-      password: secret(body.password),
-      // MediaMTX repeats the password there when no token was given.
-      token: body.token === body.password ? noSecret : secret(body.token),
-      query: secret(body.query),
-      id: body.id,
-      userAgent: body.userAgent
-    })
-    return andThen(decision, (decision) => decided(decision, body))
+    return andThen(policy.decide(AuthCall.question(node, body)), (decision) => decided(decision, body))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -395,19 +271,8 @@ export const make = Effect.gen(function* () {
   const hooks = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
     const node = nodeOf(Query.parse(request.query))
     if (typeof node !== "string") return refuse(node)
-    const type = unsupported(request, jsonOrForm)
-    if (type !== undefined) return refuse(type)
-    const text = textOf(request)
-    if (typeof text !== "string") return refuse(text)
-    const form = mediaType(request) !== JSON_TYPE
-    let decoded: ReturnType<typeof decodeForm>
-    if (form) decoded = decodeForm(text)
-    else {
-      const json = parseJson(text)
-      if (json === NOT_JSON) return refuse(notJson())
-      decoded = decodeJson(json)
-    }
-    if (Either.isLeft(decoded)) return refuse(hookError(decoded.left, form))
+    const decoded = hookBody(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
     observe(node, { via: "hook", address: request.address })
     return Effect.matchEffect(bus.publish(node, redacted(decoded.right)), {
       onSuccess: (result) => published(result.duplicate),
@@ -426,13 +291,13 @@ export const make = Effect.gen(function* () {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Replies are made once for each rendered config, and go with it. */
-  const replies = new WeakMap<RenderedConfig, ConfigReplies>()
-  const repliesFor = (config: RenderedConfig): ConfigReplies | undefined => {
+  const replies = new WeakMap<RenderedConfig, ConfigReply.ConfigReplies>()
+  const repliesFor = (config: RenderedConfig): ConfigReply.ConfigReplies | undefined => {
     const known = replies.get(config)
     if (known !== undefined) return known
     // An empty or cut-off file would open the node to everybody: rather nothing than that.
     if (config.bytes.length === 0 || !config.yaml.endsWith(`${END_MARKER}\n`)) return undefined
-    const made = configReplies(config)
+    const made = ConfigReply.make(config)
     replies.set(config, made)
     return made
   }
@@ -475,7 +340,7 @@ export const make = Effect.gen(function* () {
           refuse(new Unavailable({ message: "the rendered config is not complete", retryAfter: 10 }))
         )
       }
-      if (condition !== undefined && matches(condition, config.etag)) {
+      if (condition !== undefined && ConfigReply.matches(condition, config.etag)) {
         count(counted.configUnchanged)
         return respond(reply.unchanged)
       }
@@ -524,14 +389,8 @@ export const make = Effect.gen(function* () {
   const heartbeat = (id: string, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
     const path = decodeNodePath({ id })
     if (Either.isLeft(path)) return refuse(fromParamsError(path.left))
-    const type = unsupported(request, jsonOnly)
-    if (type !== undefined) return refuse(type)
-    const text = textOf(request)
-    if (typeof text !== "string") return refuse(text)
-    const json = parseJson(text)
-    if (json === NOT_JSON) return refuse(notJson())
-    const decoded = decodeHeartbeat(json)
-    if (Either.isLeft(decoded)) return refuse(invalid("body", fromParseError(decoded.left)))
+    const decoded = heartbeatBody(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
     return recordHeartbeat(path.right.id, decoded.right, request)
   }
 
