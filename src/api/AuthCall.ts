@@ -1,0 +1,37 @@
+/** Between MediaMTX's auth call and an AuthPolicy: the question, and what the decision is to the node. */
+import * as Redacted from "effect/Redacted"
+import { type AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
+import type { AuthDecision, AuthRequest } from "../services/AuthPolicy.js"
+import type { NodeId } from "../services/NodeId.js"
+import { Forbidden, Unauthorized } from "./ApiError.js"
+
+const noSecret = Redacted.make("")
+const secret = (text: string): Redacted.Redacted => (text === "" ? noSecret : Redacted.make(text))
+
+/** The question that a policy gets for a call. */
+export const question = (node: NodeId | undefined, body: AuthRequestBody): AuthRequest => ({
+  node,
+  action: body.action,
+  path: body.path,
+  protocol: body.protocol,
+  ip: body.ip,
+  user: body.user,
+  password: secret(body.password),
+  // MediaMTX repeats the password there when no token was given.
+  token: body.token === body.password ? noSecret : secret(body.token),
+  query: secret(body.query),
+  id: body.id,
+  userAgent: body.userAgent
+})
+
+/**
+ * What a decision is to the node; undefined when the client may. `Unauthorized` makes the node ask its client for
+ * credentials: wanted where there were none and the protocol can ask.
+ */
+export const refusal = (decision: AuthDecision, body: AuthRequestBody): Unauthorized | Forbidden | undefined => {
+  if (decision._tag === "Allow") return undefined
+  const anonymous = body.user === "" && body.password === "" && body.token === ""
+  return decision._tag === "Ask" || (anonymous && canPrompt(body.protocol))
+    ? new Unauthorized({ message: decision.reason })
+    : new Forbidden({ message: decision.reason })
+}
