@@ -6,9 +6,13 @@
  * - Without credentials, where some user would be allowed and the protocol can prompt, the client is asked for them.
  * - The reason names the rule, or what came nearest: `rules[2] "cameras" would allow publish on "cams/x", but not over rtmp`.
  *
- * Rules are compiled into an index by action and path, and what a path finds there is remembered; a decision without argon2
- * takes 1 to 4 µs with ten rules or a thousand. A wrong password costs one hash whether the user exists or not (users
- * whose hashes have different parameters can still be told apart by time: use the same for all).
+ * Rules are compiled into an index by action and path, and what a path finds there is remembered. On one core of a small
+ * server, with 10 rules or 1,000: 0.5 to 1 µs without credentials, 4 to 6 µs with a token or a plain or sha256 password,
+ * 20 µs with an argon2 password that was right before; a path never seen costs 60 µs once with 1,000 rules. The first
+ * argon2 check costs what the hash says: 60 ms for hashSecret's (19 MiB, t=2), 300 to 600 ms for 64 MiB, t=3, p=4.
+ *
+ * A wrong password costs one hash whether the user exists or not (users whose hashes have different parameters can still be
+ * told apart by time: use the same for all).
  *
  * @example
  * ```ts

@@ -47,7 +47,7 @@ export class TooManyChecks extends Data.TaggedError("TooManyChecks") {}
  * @category models
  */
 export interface PasswordCheck {
-  /** The remembered answer, if any. `id` tells hashes apart: the config's text of the hash, or a made-up user's. */
+  /** The remembered answer, if any. `id` tells hashes apart: that of the secret, or a made-up one for unknown users. */
   readonly remembered: (id: string, password: Redacted.Redacted) => boolean | undefined
   /** Whether the password gives this hash. */
   readonly verify: (
@@ -94,9 +94,9 @@ export const make = (options: PasswordCheckOptions = {}): Effect.Effect<Password
     const running = yield* FiberMap.make<string, boolean, Argon2Unavailable>()
     const run = yield* FiberMap.runtime(running)()
     const semaphore = yield* Effect.makeSemaphore(options.concurrency ?? 2)
-    const pepper = Encoding.encodeHex(crypto.getRandomValues(new Uint8Array(32)))
+    const pepper = Encoding.encodeBase64(crypto.getRandomValues(new Uint8Array(18)))
 
-    // Ids and the pepper hold no NUL, so the three can't run into each other.
+    // The pepper has one length and real ids another than made-up ones, so the three can't run into each other.
     const keyOf = (id: string, password: Redacted.Redacted): string =>
       Encoding.encodeBase64(sha256(encoder.encode(`${pepper}\0${id}\0${Redacted.value(password)}`)))
 

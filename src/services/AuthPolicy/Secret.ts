@@ -25,7 +25,12 @@ import { sha256, sha256Base64 } from "./Sha256.js"
  */
 export type Secret =
   | { readonly _tag: "Digest"; readonly digest: Uint8Array }
-  | { readonly _tag: "Argon2"; readonly id: string; readonly argon2: Argon2Hash }
+  | {
+      readonly _tag: "Argon2"
+      /** Tells hashes apart, and is shorter than they are. */
+      readonly id: string
+      readonly argon2: Argon2Hash
+    }
 
 const encoder = new TextEncoder()
 
@@ -46,7 +51,7 @@ export const parse = (text: string): Either.Either<Secret, string> => {
   if (text.startsWith("argon2:")) {
     return Either.mapBoth(parseArgon2(text.slice("argon2:".length)), {
       onLeft: (problem) => `${problem}, after argon2:`,
-      onRight: (argon2): Secret => ({ _tag: "Argon2", id: text, argon2 })
+      onRight: (argon2): Secret => ({ _tag: "Argon2", id: sha256Base64(text), argon2 })
     })
   }
   if (text.startsWith("$argon2")) return Either.left("looks like an argon2 hash without argon2: before it")
@@ -66,7 +71,7 @@ export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => {
 }
 
 /**
- * What a `Digest` secret of this text holds. Takes about 2 µs.
+ * What a `Digest` secret of this text holds. Takes 2 to 4 µs.
  *
  * @since 0.1.0
  * @category conversions
