@@ -99,7 +99,7 @@ interface PathResult {
   readonly camera: { readonly id: unknown; readonly secondary: boolean } | undefined
 }
 
-/** What an object held when it was checked, with lists and objects as JSON. */
+/** What an object held when it was checked, with copies of its lists and objects. */
 interface Snapshot {
   readonly keys: ReadonlyArray<string>
   readonly values: ReadonlyArray<unknown>
@@ -116,26 +116,56 @@ interface PathEntry {
 
 const noPathIssues: ReadonlyArray<PathIssue> = []
 
-const holds = (value: unknown): unknown => (typeof value === "object" && value !== null ? JSON.stringify(value) : value)
+/** A copy that a later change of the original does not reach. */
+const copyOf = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  return Array.isArray(value)
+    ? value.map(copyOf)
+    : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]))
+}
 
+const isDeepFrozen = (value: object): boolean =>
+  Object.isFrozen(value) &&
+  Object.values(value).every((item) => typeof item !== "object" || item === null || isDeepFrozen(item))
+
+const holdsSame = (value: unknown, copy: unknown): boolean => {
+  if (value === copy) return true
+  if (typeof value !== "object" || typeof copy !== "object" || value === null || copy === null) return false
+  if (Array.isArray(value)) {
+    if (!Array.isArray(copy) || value.length !== copy.length) return false
+    for (let index = 0; index < value.length; index++) if (!holdsSame(value[index], copy[index])) return false
+    return true
+  }
+  if (Array.isArray(copy)) return false
+  const entries = Object.entries(value)
+  const copies = Object.entries(copy)
+  return (
+    entries.length === copies.length &&
+    entries.every(([key, item], index) => copies[index]?.[0] === key && holdsSame(item, copies[index]?.[1]))
+  )
+}
+
+// Runs over every field of every path on each call, so it is written without iterators and closures.
 const isUnchanged = (entry: PathEntry, input: Readonly<Record<string, unknown>>): boolean => {
   const { keys, values } = entry.snapshot
-  // Of a frozen object only its lists and objects could have changed, and only they are in its snapshot.
-  if (!entry.frozen) {
-    const present = Object.keys(input)
-    if (present.length !== keys.length) return false
-    for (let index = 0; index < keys.length; index++) if (present[index] !== keys[index]) return false
+  // Of a frozen object only the lists and objects in it can have changed, and only those are in its snapshot.
+  const present = entry.frozen ? keys : Object.keys(input)
+  if (present.length !== keys.length) return false
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index] ?? ""
+    if (present[index] !== key) return false
+    const value = input[key]
+    if (value !== values[index] && !holdsSame(value, values[index])) return false
   }
-  for (const [index, key] of keys.entries()) if (holds(input[key]) !== values[index]) return false
   return true
 }
 
 const takeSnapshot = (input: Readonly<Record<string, unknown>>, frozen: boolean): Snapshot => {
   const keys = Object.keys(input).filter((key) => {
     const value = input[key]
-    return !frozen || (typeof value === "object" && value !== null)
+    return !frozen || (typeof value === "object" && value !== null && !isDeepFrozen(value))
   })
-  return { keys, values: keys.map((key) => holds(input[key])) }
+  return { keys, values: keys.map((key) => copyOf(input[key])) }
 }
 
 const readerOf =
@@ -264,6 +294,17 @@ const cameraIssues = (
   return issues
 }
 
+/** Without those that are undefined, and with the checked in place of the given. */
+const withPaths = (
+  given: Readonly<Record<string, unknown>>,
+  rewritten: ReadonlyMap<string, PathConfig>
+): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(given)
+      .filter(([, path]) => path !== undefined)
+      .map(([name, path]) => [name, rewritten.get(name) ?? path])
+  )
+
 /**
  * Makes a validator with a memory of its own. Memory is held by the path objects themselves, so it goes when they go.
  *
@@ -272,6 +313,11 @@ const cameraIssues = (
  */
 export const makeConfigValidator = (): ConfigValidator => {
   const entries = new WeakMap<object, PathEntry>()
+  /**
+   * Paths that can't change and of which there was nothing to say, under the name they had: most paths of most configs, so
+   * that an edit of one path costs little more than a look at each of the others.
+   */
+  const clean = new WeakMap<object, { readonly name: string; readonly context: Context }>()
   let lastContext: Context | undefined
 
   const contextOf = (playback: boolean, defaults: RewrittenPath): Context => {
@@ -371,9 +417,14 @@ export const makeConfigValidator = (): ConfigValidator => {
     let samePaths = true
     let catchAll: string | undefined
     let lastRegex = ""
-    const paths: Record<string, PathConfig> = {}
+    /** The checked paths that are not what was given. */
+    const rewrittenPaths = new Map<string, PathConfig>()
 
     for (const name of names) {
+      const given = rawPaths[name]
+      const known = typeof given === "object" && given !== null ? clean.get(given) : undefined
+      if (known !== undefined && known.context === context && known.name === name) continue
+      const issuesBefore = issues.length
       const field = ["paths", name]
       const named = pathNameProblem(name)
       if (named !== undefined) report(field, error(named))
@@ -392,7 +443,6 @@ export const makeConfigValidator = (): ConfigValidator => {
         }
       } else if (name.startsWith("~") && name > lastRegex) lastRegex = name
 
-      const given = rawPaths[name]
       if (given === undefined) {
         samePaths = false
         continue
@@ -433,9 +483,21 @@ export const makeConfigValidator = (): ConfigValidator => {
       if (entry.rewritten.udpReadBufferSize !== undefined) {
         udpReadBufferSize = Math.max(udpReadBufferSize ?? 0, entry.rewritten.udpReadBufferSize)
       }
-      if (result.config !== given) samePaths = false
-      // A path may be called __proto__, which an assignment would take for something else.
-      Object.defineProperty(paths, name, { value: result.config, enumerable: true, configurable: true, writable: true })
+      if (result.config !== given) {
+        samePaths = false
+        rewrittenPaths.set(name, result.config)
+      } else if (
+        issues.length === issuesBefore &&
+        entry.frozen &&
+        entry.snapshot.keys.length === 0 &&
+        result.issues.length === 0 &&
+        result.camera === undefined &&
+        entry.rewritten.credentials === undefined &&
+        entry.rewritten.udpReadBufferSize === undefined &&
+        !isRegexPathName(name)
+      ) {
+        clean.set(given, { name, context })
+      }
     }
 
     if (catchAll === "~^.*$" && lastRegex > catchAll) {
@@ -519,7 +581,7 @@ export const makeConfigValidator = (): ConfigValidator => {
       : {
           ...values,
           ...(isObject(givenDefaults) || moved.length > 0 ? { pathDefaults: defaults.values } : {}),
-          ...(isObject(givenPaths) ? { paths: samePaths ? givenPaths : paths } : {})
+          ...(isObject(givenPaths) ? { paths: samePaths ? givenPaths : withPaths(givenPaths, rewrittenPaths) } : {})
         }
     // Every field that is left was checked by its row of the tables that the type is written from.
     return Either.right({ config: config as MediaMTXConfig, warnings: issues })
