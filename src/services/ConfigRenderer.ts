@@ -14,7 +14,7 @@ import type { CommandTextError } from "../mediamtx/CommandText.js"
 import type { ConfigIssue } from "../mediamtx/ConfigIssue.js"
 import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
 import { Credentials } from "./Credentials.js"
-import { concat, makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
+import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
 import type { RenderFailed } from "./RenderFailed.js"
@@ -85,7 +85,7 @@ class Rendered implements RenderedConfig {
     return decoder.decode(this.bytes)
   }
   get bytes(): Uint8Array<ArrayBuffer> {
-    return bytesOf(this.#variant, this.node, this.#token)
+    return this.#variant.bytes(this.node, Redacted.value(this.#token))
   }
   get variant(): Variant {
     return this.#variant
@@ -95,11 +95,7 @@ class Rendered implements RenderedConfig {
   }
 }
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-
-const bytesOf = (variant: Variant, node: NodeId, token: Redacted.Redacted): Uint8Array<ArrayBuffer> =>
-  concat([variant.head(), encoder.encode(variant.tail(node, Redacted.value(token)))])
 
 const sha256 = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
   Effect.map(
@@ -155,7 +151,7 @@ export const make = (
         return again
       }
       const token = yield* credentials.nodeToken(node)
-      const hash = yield* sha256(bytesOf(found.variant, node, token))
+      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token)))
       const fresh = new Rendered(node, hash, found.revision, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {

@@ -67,9 +67,11 @@ export const adopt = (previous: unknown, next: unknown): unknown => {
   for (let index = 0; index < keys.length; index++) {
     const key = keys[index] ?? ""
     const given = next[key]
-    const was = before !== undefined && Object.hasOwn(before, key) ? before[key] : undefined
+    const samePlace = keysBefore[index] === key
+    const was = before !== undefined && (samePlace || Object.hasOwn(before, key)) ? before[key] : undefined
+    if (samePlace && Object.is(was, given)) continue
     const value = adopt(was, given)
-    if (same && (keysBefore[index] !== key || !Object.is(value, was))) same = false
+    if (!samePlace || !Object.is(value, was)) same = false
     if (!Object.is(value, given)) {
       replaced ??= []
       replaced.push([key, value])

@@ -146,42 +146,35 @@ export const makeOurs = (settings: Settings, node: string, token: string): Ours 
 /** One user config prepared for any number of nodes. */
 export interface Variant {
   readonly warnings: ReadonlyArray<ConfigIssue>
-  /** The same for all nodes, in UTF-8. */
-  readonly head: () => Uint8Array
-  readonly tail: (node: string, token: string) => string
+  /** The whole text for one node, in UTF-8. */
+  readonly bytes: (node: string, token: string) => Uint8Array<ArrayBuffer>
 }
 
 export interface VariantOptions {
-  /** Many nodes have this config: the head is kept, rather than joined again on each reading. */
+  /** Many nodes have this config: its parts are kept joined, rather than joined again on each reading. */
   readonly shared: boolean
 }
 
-const texts = new WeakMap<PathConfig, { readonly name: string; readonly text: Uint8Array }>()
+/** What is known of an entry of `paths` by its object: configs are values, nobody changes them in place. */
+interface KnownPath {
+  readonly name: string
+  readonly text: Uint8Array
+  /** Hooks that it has itself. */
+  readonly hooks: ReadonlyArray<PathHookField>
+}
+const knownPaths = new WeakMap<PathConfig, KnownPath>()
 
-/** An entry of `paths`, remembered by its object: configs are values, nobody changes them in place. */
-const pathText = (name: string, path: PathConfig): Uint8Array => {
-  const known = texts.get(path)
-  if (known !== undefined && known.name === name) return known.text
-  const text = encoder.encode(renderPath(name, asYaml(path)))
-  texts.set(path, { name, text })
-  return text
+const know = (name: string, path: PathConfig): KnownPath => {
+  const before = knownPaths.get(path)
+  if (before !== undefined && before.name === name) return before
+  const now = { name, text: encoder.encode(renderPath(name, asYaml(path))), hooks: hooksOf(path) }
+  knownPaths.set(path, now)
+  return now
 }
 
 /** A validated config is plain data: objects, lists, strings, numbers, booleans. */
 const asYaml = (value: MediaMTXConfig | PathConfig | MediaMTXConfig[keyof MediaMTXConfig]): YamlValue =>
   value as unknown as YamlValue
-
-const ownHooks = new WeakMap<PathConfig, ReadonlyArray<string>>()
-
-/** The hooks that a path (or `pathDefaults`) has itself. */
-const hooksOf = (path: PathConfig): ReadonlyArray<string> => {
-  let own = ownHooks.get(path)
-  if (own === undefined) {
-    own = Object.keys(path).filter((field) => hookFieldNames.has(field))
-    ownHooks.set(path, own)
-  }
-  return own
-}
 
 const pathHookEvents = [
   "init",
@@ -196,7 +189,10 @@ const pathHookEvents = [
   "record_segment_create",
   "record_segment_complete"
 ] as const
-const hookFieldNames: ReadonlySet<string> = new Set(pathHookEvents.map((event) => hookField(event)))
+const hookFieldNames: ReadonlyArray<PathHookField> = pathHookEvents.map((event) => hookField(event))
+
+const hooksOf = (path: PathConfig): ReadonlyArray<PathHookField> =>
+  hookFieldNames.filter((field) => path[field] !== undefined)
 
 const head = "# Written by mtx-manager. Changes to this file are lost: change the manager's configuration instead.\n"
 const encoder = new TextEncoder()
@@ -278,10 +274,16 @@ export const makeVariant = (
     if (Object.hasOwn(config, field)) notHeard([], field, Reflect.get(config, field))
   }
   for (const field of hooksOf(defaults)) if (isOurs(field)) notHeard(["pathDefaults"], field, defaults[field])
-  for (const name of names) {
-    const path = paths[name]
-    if (path === undefined || path === null) continue
-    for (const field of hooksOf(path)) if (isOurs(field)) notHeard(["paths", name], field, path[field])
+  // Rendered now, because a value that YAML can't hold must be a failure of this config, not of a later reader.
+  const entries: Array<KnownPath> = []
+  try {
+    for (const name of names) entries.push(know(name, paths[name] ?? none))
+  } catch (cause) {
+    if (cause instanceof YamlValueError) return Either.left(cause)
+    throw cause
+  }
+  for (const { hooks, name } of entries) {
+    for (const field of hooks) if (isOurs(field)) notHeard(["paths", name], field, paths[name]?.[field])
   }
 
   if (ours.refresh !== undefined && Object.hasOwn(paths, ours.refresh.name)) {
@@ -319,12 +321,13 @@ export const makeVariant = (
     delete theirs.authHTTPAddress
   }
 
-  const allPaths: Record<string, PathConfig> = {}
-  for (const name of names) allPaths[name] = pathOf(name, ours)
-  if (refreshes && ours.refresh !== undefined) allPaths[ours.refresh.name] = ours.refresh.config
+  const theirPaths = perPath ? Object.fromEntries(names.map((name) => [name, pathOf(name, ours)])) : paths
+  const allPaths =
+    refreshes && ours.refresh !== undefined ? { ...theirPaths, [ours.refresh.name]: ours.refresh.config } : theirPaths
+  const hasPaths = refreshes || names.length > 0
   const complete: MediaMTXConfig = {
     ...theirs,
-    ...(Object.keys(allPaths).length > 0 && { paths: allPaths }),
+    ...(hasPaths && { paths: allPaths }),
     ...globalsOf(ours),
     ...notEmpty("pathDefaults", defaultsOf(ours))
   }
@@ -336,13 +339,10 @@ export const makeVariant = (
       warnings.push(found)
   }
 
-  const makeHead = (): Uint8Array => {
+  const start = (): string => {
     let text = head
     for (const [field, value] of Object.entries(theirs)) text += renderSection(field, asYaml(value))
-    if (Object.keys(allPaths).length > 0) text += "paths:\n"
-    const parts: Array<Uint8Array> = [encoder.encode(text)]
-    if (!perPath) for (const name of names) parts.push(pathText(name, paths[name] ?? none))
-    return concat(parts)
+    return hasPaths ? `${text}paths:\n` : text
   }
   const tail = (node: string, token: string): string => {
     const mine = makeOurs(settings, node, token)
@@ -356,26 +356,28 @@ export const makeVariant = (
     return `${text}${END_MARKER}\n`
   }
 
-  return Either.try({
-    try: (): Variant => {
-      // Now, because a value that YAML can't hold must be a failure of this config, not of a later reader of the text.
-      let bytes: Uint8Array | undefined = makeHead()
-      tail(sample.node, sample.token)
-      return {
-        warnings,
-        head: () => {
-          const text = bytes ?? makeHead()
-          bytes = options.shared ? text : undefined
-          return text
-        },
-        tail
+  try {
+    const parts: ReadonlyArray<Uint8Array> = [
+      encoder.encode(start()),
+      ...(perPath ? [] : entries.map(({ text }) => text))
+    ]
+    tail(sample.node, sample.token)
+    let joined: Uint8Array | undefined
+    let uses = 0
+    return Either.right({
+      warnings,
+      bytes: (node, token) => {
+        const end = encoder.encode(tail(node, token))
+        const all = concat(joined === undefined ? [...parts, end] : [joined, end])
+        // A copy, because this array belongs to whoever asked.
+        if (joined === undefined && options.shared && ++uses > 1) joined = all.slice(0, all.length - end.length)
+        return all
       }
-    },
-    catch: (cause) => {
-      if (cause instanceof YamlValueError) return cause
-      throw cause
-    }
-  })
+    })
+  } catch (cause) {
+    if (cause instanceof YamlValueError) return Either.left(cause)
+    throw cause
+  }
 }
 
 const none: PathConfig = Object.freeze({})
