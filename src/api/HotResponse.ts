@@ -37,10 +37,14 @@ export const json = (status: number, value: unknown, extra: ReadonlyArray<string
 }
 
 /**
- * 204. Without Content-Length, as RFC 9110 8.6 has it; busybox wget relies on its own `Connection: close`, which every
- * adapter must honour.
+ * 204. RFC 9110 8.6 wants no Content-Length here, but busybox wget waits for the connection to close without one, for ever
+ * where something between keeps it open. Every other client and proxy ignores it.
  */
-export const noContent: HotResponse = { status: 204, headers: ["cache-control", "no-store"], body: "" }
+export const noContent: HotResponse = {
+  status: 204,
+  headers: ["content-length", "0", "cache-control", "no-store"],
+  body: ""
+}
 
 const extraHeaders = (error: ApiError): ReadonlyArray<string> => {
   switch (error._tag) {

@@ -32,7 +32,6 @@ import { Access, fromAuthorization, type Presented } from "./Access.js"
 import {
   type ApiError,
   type Forbidden,
-  InternalError,
   type InvalidRequest,
   isApiError,
   type Unauthorized,
@@ -40,6 +39,7 @@ import {
 } from "./ApiError.js"
 import * as AuthCall from "./AuthCall.js"
 import * as ConfigReply from "./ConfigReply.js"
+import { internalError } from "./Defect.js"
 import { authBody, type HotRequest, hookBody, jsonBody } from "./HotRequest.js"
 import * as HotResponse from "./HotResponse.js"
 import type { HeartbeatReply } from "./NodesApi.js"
@@ -440,15 +440,7 @@ export const make = Effect.gen(function* () {
   })
 })
 
-/** Logs a defect under a fresh id and gives the error that tells the caller no more than that id. */
-export const internalError = (cause: Cause.Cause<unknown>): Effect.Effect<InternalError> =>
-  Effect.suspend(() => {
-    const id = crypto.randomUUID()
-    return Effect.as(
-      Effect.logError(`internal error ${id}`, cause),
-      new InternalError({ message: `internal error: the manager's log has the cause under ${id}`, id })
-    )
-  })
+export { internalError } from "./Defect.js"
 
 /** What the hot routes stand on. */
 export type Requirements = Access | AuthPolicy | HookBus | NodeRegistry | ConfigRenderer | FleetState

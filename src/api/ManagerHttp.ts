@@ -349,7 +349,6 @@ export const layer: Layer.Layer<
   HotRoutes.HotRoutes | Access.Access | NodeRegistry | FleetState | HookBus | ConfigRenderer | Draining.Draining
 > = Layer.effect(ManagerHttp, make).pipe(
   Layer.provide(ApiDocs.layer),
-  Layer.provide(HttpApiBuilder.api(ManagerApi)),
   Layer.provide(groups),
   Layer.provide(security),
   Layer.provide(HttpApiBuilder.Router.Live),

@@ -221,6 +221,8 @@ for (const [name, door] of Object.entries(doors)) {
           )
           assert.strictEqual(reply.status, 204)
           assert.strictEqual(reply.text, "")
+          // busybox wget waits for the end of the connection without it.
+          assert.strictEqual(reply.headers["content-length"], "0")
           const record = yield* lastRecord
           assert.deepStrictEqual(record?.event, {
             event: "available",
