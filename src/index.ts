@@ -5,6 +5,15 @@
  * @since 0.1.0
  */
 
+// HTTP -----------------------------------------------------------------------------------------------------------------
+export * as Access from "./api/Access.js"
+export * as ApiError from "./api/ApiError.js"
+export * as HotRoutes from "./api/HotRoutes.js"
+export { ManagerApi } from "./api/ManagerApi.js"
+export * as ManagerClient from "./api/ManagerClient.js"
+export * as ManagerHttp from "./api/ManagerHttp.js"
+export * as ManagerApiLayer from "./api/ManagerLayer.js"
+export * as WebHandler from "./api/WebHandler.js"
 // MediaMTX itself ------------------------------------------------------------------------------------------------------
 export { AuthAction, AuthProtocol, AuthRequestBody, canPrompt } from "./mediamtx/AuthRequest.js"
 export { CommandTextError } from "./mediamtx/CommandText.js"
@@ -54,7 +63,6 @@ export {
   type TypedPaths
 } from "./mediamtx/TypedPath.js"
 export { stringify, stringifyEither, YamlValueError } from "./mediamtx/Yaml.js"
-
 // Services -------------------------------------------------------------------------------------------------------------
 export * as Argon2 from "./services/AuthPolicy/Argon2.js"
 export * as AuthRules from "./services/AuthPolicy/AuthRules.js"
@@ -72,11 +80,3 @@ export { isNodeId, NodeId } from "./services/NodeId.js"
 export * as NodeRegistry from "./services/NodeRegistry.js"
 export { mayActAs, Principal } from "./services/Principal.js"
 export { Timestamp } from "./services/Timestamp.js"
-
-// HTTP -----------------------------------------------------------------------------------------------------------------
-export * as Access from "./api/Access.js"
-export * as ApiError from "./api/ApiError.js"
-export * as HotRoutes from "./api/HotRoutes.js"
-export { ManagerApi } from "./api/ManagerApi.js"
-export * as ManagerHttp from "./api/ManagerHttp.js"
-export * as WebHandler from "./api/WebHandler.js"
