@@ -93,7 +93,9 @@ export const describe = (value: unknown): string => {
   }
 }
 
-const kindOnly = (value: unknown): string => (typeof value === "string" ? "a text" : describe(value))
+/** For secrets. A password of digits that lacks its quotes is a number, and no less secret. */
+const kindOnly = (value: unknown): string =>
+  typeof value === "string" ? "a text" : typeof value === "number" ? "a number" : describe(value)
 
 /**
  * @since 0.1.0

@@ -71,7 +71,7 @@ describe("config rules", () => {
       hlsCDNSecret: `${secret} x`,
       authInternalUsers: [{ user: "any", pass: `${secret} x` }, { pass: secret }],
       webrtc: true,
-      webrtcICEServers2: [{ url: `http://u:${secret}@h`, password: 7 }],
+      webrtcICEServers2: [{ url: `http://u:${secret}@h`, password: 73319 }],
       paths: {
         a: { source: `rtsp://${secret}@h`, srtReadPassphrase: secret.slice(0, 9) },
         b: { source: `nope://u:${secret}@h`, forward: [{ dest: `rtsp://u:${secret}^@h/${secret}` }] },
@@ -81,6 +81,8 @@ describe("config rules", () => {
     })
     expect(issues.length).toBeGreaterThan(9)
     expect(JSON.stringify(issues)).not.toContain(secret.slice(0, 9))
+    expect(JSON.stringify(issues)).not.toContain("73319")
+    expect(JSON.stringify(issues)).toContain("is a number")
   })
 
   it.each([
