@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import { clientAddress as forwardedFor } from "../../api/ForwardedFor.js"
 import type { HotResponse } from "../../api/HotResponse.js"
 import {
   BODY_LIMIT,
@@ -29,13 +30,12 @@ export interface HotEdgeOptions {
 
 /** Address of the client, seen through that many proxies. */
 export const clientAddress = (request: IncomingMessage, trustedProxies: number): string | undefined => {
-  const direct = request.socket.remoteAddress
-  if (trustedProxies <= 0) return direct
   const header = request.headers["x-forwarded-for"]
-  if (header === undefined) return direct
-  const chain = (typeof header === "string" ? header : header.join(",")).split(",")
-  const address = chain[Math.max(0, chain.length - trustedProxies)]?.trim()
-  return address === undefined || address === "" ? direct : address
+  return forwardedFor(
+    request.socket.remoteAddress,
+    typeof header === "object" ? header.join(",") : header,
+    trustedProxies
+  )
 }
 
 const send = (response: ServerResponse, hot: HotResponse): void => {
@@ -85,19 +85,6 @@ const readBody = (request: IncomingMessage, done: (body: HotRequest["body"]) => 
   request.on("end", onEnd)
 }
 
-/** Milliseconds for which the rest of a refused body is read and dropped, so that the client gets to read our answer. */
-const LINGER = 2_000
-
-/** Sends the refusal of a body that is too large, and gives the connection up without cutting the answer off. */
-const sendAndClose = (request: IncomingMessage, response: ServerResponse, hot: HotResponse): void => {
-  send(response, hot)
-  const socket = request.socket
-  request.resume()
-  socket.setTimeout(LINGER, () => socket.destroy())
-}
-
-const sendOnly = (_: IncomingMessage, response: ServerResponse, hot: HotResponse): void => send(response, hot)
-
 /** The listener for node:http's `request` event. Its runtime answers what can't be answered at once. */
 export const make = (
   hot: HotRoutesShape,
@@ -115,7 +102,6 @@ export const make = (
       request: IncomingMessage,
       response: ServerResponse
     ): void => {
-      const reply = body === TooLarge ? sendAndClose : sendOnly
       const effect = hot.answer(route, {
         method: request.method ?? "GET",
         query,
@@ -127,10 +113,10 @@ export const make = (
         body
       })
       const known = settled(effect)
-      if (known !== undefined) reply(request, response, known.value)
+      if (known !== undefined) send(response, known.value)
       else {
         runFork(effect).addObserver((exit) => {
-          if (Exit.isSuccess(exit)) reply(request, response, exit.value)
+          if (Exit.isSuccess(exit)) send(response, exit.value)
           // Only an interruption ends here: the manager is going down.
           else response.destroy()
         })

@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from "node:net"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -29,6 +29,10 @@ export interface NodeServerOptions extends HotEdge.HotEdgeOptions {
   readonly host?: string | undefined
   /** How long requests may go on after the stop began (default 3 seconds). */
   readonly grace?: Duration.DurationInput | undefined
+  /** How long a client may take for its headers (default 10 seconds): against clients that trickle. */
+  readonly headersWithin?: Duration.DurationInput | undefined
+  /** How long a client may take for the whole request (default 30 seconds). */
+  readonly requestWithin?: Duration.DurationInput | undefined
 }
 
 export interface NodeServerShape {
@@ -52,9 +56,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 
 /** A proxy in front may keep idle connections for 60 s: ours must not be closed first. */
 const KEEP_ALIVE = 65_000
-/** Headers, and the whole request, must be here within these: against clients that trickle. */
-const HEADERS_TIMEOUT = 10_000
-const REQUEST_TIMEOUT = 30_000
+/** How often clients that take too long are looked for, at most. */
 const CHECK_EVERY = 2_000
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -150,11 +152,12 @@ export const make = (
     )
     const listener = yield* HotEdge.make(hot, routed, options)
 
+    const headersTimeout = Duration.toMillis(options.headersWithin ?? "10 seconds")
     const server = Http.createServer({
       keepAliveTimeout: KEEP_ALIVE,
-      headersTimeout: HEADERS_TIMEOUT,
-      requestTimeout: REQUEST_TIMEOUT,
-      connectionsCheckingInterval: CHECK_EVERY
+      headersTimeout,
+      requestTimeout: Duration.toMillis(options.requestWithin ?? "30 seconds"),
+      connectionsCheckingInterval: Math.min(CHECK_EVERY, headersTimeout)
     })
     server.on("request", (request, response) => {
       const url = request.url ?? "/"

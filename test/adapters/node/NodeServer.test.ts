@@ -488,6 +488,23 @@ describe("NodeServer's life", () => {
     }).pipe(Effect.provide(services))
   )
 
+  it.live("gives up on clients that trickle, with a 408", () =>
+    Effect.gen(function* () {
+      const server = yield* start({ port: 0, headersWithin: "200 millis", requestWithin: "400 millis" })
+      const texts = yield* Effect.all(
+        [
+          raw(server.port, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "),
+          raw(server.port, "POST /hooks?node=n1 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nevent=in"),
+          raw(server.port, "POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
+        ],
+        { concurrency: "unbounded" }
+      )
+      // What needs no body is answered before the rest is given up on.
+      assert.deepStrictEqual(texts.map(statuses), [[408], [408], [404, 408]])
+      yield* server.stop
+    }).pipe(Effect.provide(services))
+  )
+
   it.live("says which address it can't have", () =>
     Effect.gen(function* () {
       const first = yield* start({ port: 0 })
