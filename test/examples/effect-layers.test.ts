@@ -13,6 +13,7 @@ it.scoped("examples/effect-layers serves, and its own policy decides", () =>
       Effect.map(
         call("/auth?node=cam-1&token=a-key-of-your-own-0123456789", {
           method: "POST",
+          headers: { "content-type": "application/json" },
           body: JSON.stringify({
             ...{
               ip: "127.0.0.1",
