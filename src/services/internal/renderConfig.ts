@@ -159,7 +159,7 @@ export interface VariantOptions {
 interface KnownPath {
   readonly name: string
   readonly text: Uint8Array
-  /** Hooks that it has itself. */
+  /** Hooks that it has itself; switched off is not one. */
   readonly hooks: ReadonlyArray<PathHookField>
 }
 const knownPaths = new WeakMap<PathConfig, KnownPath>()
@@ -192,7 +192,7 @@ const pathHookEvents = [
 const hookFieldNames: ReadonlyArray<PathHookField> = pathHookEvents.map((event) => hookField(event))
 
 const hooksOf = (path: PathConfig): ReadonlyArray<PathHookField> =>
-  hookFieldNames.filter((field) => path[field] !== undefined)
+  hookFieldNames.filter((field) => (path[field] ?? "") !== "")
 
 const head = "# Written by mtx-manager. Changes to this file are lost: change the manager's configuration instead.\n"
 const encoder = new TextEncoder()
@@ -259,8 +259,7 @@ export const makeVariant = (
     )
   }
 
-  const notHeard = (at: ReadonlyArray<string>, field: string, value: unknown) => {
-    if (value === "") return
+  const notHeard = (at: ReadonlyArray<string>, field: string) => {
     warnings.push(
       warning(
         "hook-not-heard",
@@ -271,9 +270,9 @@ export const makeVariant = (
     )
   }
   for (const field of Object.keys(ours.commands.global)) {
-    if (Object.hasOwn(config, field)) notHeard([], field, Reflect.get(config, field))
+    if ((Reflect.get(config, field) ?? "") !== "") notHeard([], field)
   }
-  for (const field of hooksOf(defaults)) if (isOurs(field)) notHeard(["pathDefaults"], field, defaults[field])
+  for (const field of hooksOf(defaults)) if (isOurs(field)) notHeard(["pathDefaults"], field)
   // Rendered now, because a value that YAML can't hold must be a failure of this config, not of a later reader.
   const entries: Array<KnownPath> = []
   try {
@@ -283,7 +282,7 @@ export const makeVariant = (
     throw cause
   }
   for (const { hooks, name } of entries) {
-    for (const field of hooks) if (isOurs(field)) notHeard(["paths", name], field, paths[name]?.[field])
+    for (const field of hooks) if (isOurs(field)) notHeard(["paths", name], field)
   }
 
   if (ours.refresh !== undefined && Object.hasOwn(paths, ours.refresh.name)) {
@@ -322,22 +321,23 @@ export const makeVariant = (
   }
 
   const theirPaths = perPath ? Object.fromEntries(names.map((name) => [name, pathOf(name, ours)])) : paths
-  const allPaths =
-    refreshes && ours.refresh !== undefined ? { ...theirPaths, [ours.refresh.name]: ours.refresh.config } : theirPaths
   const hasPaths = refreshes || names.length > 0
   const complete: MediaMTXConfig = {
     ...theirs,
-    ...(hasPaths && { paths: allPaths }),
+    ...(names.length > 0 && { paths: theirPaths }),
     ...globalsOf(ours),
     ...notEmpty("pathDefaults", defaultsOf(ours))
   }
-  if (Object.keys(complete).length === 0) return Either.left(empty)
+  if (Object.keys(complete).length === 0 && !refreshes) return Either.left(empty)
   const valid = validator.validate(complete)
   if (Either.isLeft(valid)) return Either.left(valid.left)
-  for (const found of valid.right.warnings) {
-    if (!warnings.some((known) => known.rule === found.rule && known.fieldText === found.fieldText))
-      warnings.push(found)
+  if (refreshes && ours.refresh !== undefined) {
+    // Apart from the others: a copy of a thousand paths with one more would cost as much as all the rest.
+    const inert = validator.validate({ ...complete, paths: { [ours.refresh.name]: ours.refresh.config } })
+    if (Either.isLeft(inert)) return Either.left(inert.left)
   }
+  const told = new Set(warnings.map(({ fieldText, rule }) => `${rule} ${fieldText}`))
+  for (const found of valid.right.warnings) if (!told.has(`${found.rule} ${found.fieldText}`)) warnings.push(found)
 
   const start = (): string => {
     let text = head
