@@ -9,6 +9,7 @@
 import * as nodePath from "node:path"
 import * as Options from "@effect/cli/Options"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -327,3 +328,13 @@ export const resolveSettings = <R = never>(
 
 /** The base URL: as given, or this machine's. */
 export const baseOf = (settings: Settings, port = settings.port): string => settings.base ?? `http://localhost:${port}`
+
+/** What the renderer is set to; the same for `serve` and for commands that show what it renders. */
+export const renderOptions = (settings: Settings, base: string) => ({
+  base,
+  refresh: {
+    every: Duration.seconds(settings.refreshEvery),
+    mode: settings.refreshMode,
+    file: settings.nodeConfigFile
+  }
+})

@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { parse } from "yaml"
 import { exampleBase, exampleManager } from "../../src/adapters/node/ExampleConfig.js"
 import { cli, folder } from "./support.js"
+
+// Every step is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 })
 
 const old = `# my cameras
 rtmpDisable: yes # no flash here

@@ -1,8 +1,11 @@
 import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { parse } from "yaml"
 import { cli, folder } from "./support.js"
+
+// Every step is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 })
 
 const KEY = "a-shared-key-of-the-fleet"
 const env = { MANAGER_KEY: KEY, MANAGER_BASE: "https://manager.example.com" }

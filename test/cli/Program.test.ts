@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { cli } from "./support.js"
+
+// Every step is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 })
 
 const version: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version
 

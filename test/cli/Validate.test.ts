@@ -1,7 +1,10 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it, vi } from "vitest"
 import { cli, folder } from "./support.js"
+
+// Every step is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 120_000 })
 
 const cwd = folder()
 beforeAll(() => {

@@ -16,6 +16,7 @@
  * })
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
@@ -24,6 +25,7 @@ import type { CommandTextError } from "../../mediamtx/CommandText.js"
 import * as Argon2Node from "../../services/AuthPolicy/Argon2Node.js"
 import * as ConfigRenderer from "../../services/ConfigRenderer.js"
 import type { ConfigSourceError } from "../../services/ConfigSource.js"
+import * as ConfigSourceFile from "../../services/ConfigSourceFile.js"
 import * as Credentials from "../../services/Credentials.js"
 import type { FleetStateError } from "../../services/FleetState.js"
 import type { HookBusError, HookRetention } from "../../services/HookBus.js"
@@ -34,7 +36,6 @@ import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
-import * as ConfigFiles from "./InterimConfigFiles.js"
 import type { ManagerFileError } from "./ManagerFile.js"
 import * as NodeServer from "./NodeServer.js"
 
@@ -75,7 +76,11 @@ export type ManagerError =
 /** The services of the server, for programs that want them beside its HTTP. */
 export const services = (
   options: ManagerOptions
-): Layer.Layer<ManagerApi.Services, Exclude<ManagerError, NodeServer.ListenError>, FileSystem.FileSystem> => {
+): Layer.Layer<
+  ManagerApi.Services,
+  Exclude<ManagerError, NodeServer.ListenError>,
+  FileSystem.FileSystem | Path.Path
+> => {
   const storage = Layer.merge(SqlFleetState.layer(), NodeEventLog.layer).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
@@ -84,7 +89,7 @@ export const services = (
   )
   const credentials = Credentials.layer({ key: options.key, adminKey: options.adminKey })
   const renderer = ConfigRenderer.layer(options).pipe(
-    Layer.provide(ConfigFiles.layer(options.config)),
+    Layer.provide(ConfigSourceFile.layer({ path: options.config })),
     Layer.provideMerge(credentials)
   )
   const auth = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
@@ -96,5 +101,5 @@ export const services = (
 /** The server. It listens when the layer is built, and drains when its scope is closed. */
 export const layer = (
   options: ManagerOptions
-): Layer.Layer<NodeServer.NodeServer, ManagerError, FileSystem.FileSystem> =>
+): Layer.Layer<NodeServer.NodeServer, ManagerError, FileSystem.FileSystem | Path.Path> =>
   NodeServer.layer(options).pipe(Layer.provide(ManagerApi.layer), Layer.provide(services(options)))

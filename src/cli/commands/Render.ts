@@ -2,21 +2,19 @@
  * `render --node ID`: the exact bytes that a node gets, from the data folder alone.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { DataFolderError } from "../../adapters/node/DataFolder.js"
-import * as ConfigFiles from "../../adapters/node/InterimConfigFiles.js"
 import type { CommandTextError } from "../../mediamtx/CommandText.js"
 import { formatIssue } from "../../mediamtx/ConfigIssue.js"
-import * as ConfigRenderer from "../../services/ConfigRenderer.js"
+import { ConfigRenderer, type RenderFailed } from "../../services/ConfigRenderer.js"
 import type { ConfigSourceError } from "../../services/ConfigSource.js"
-import * as Credentials from "../../services/Credentials.js"
-import type { RenderFailed } from "../../services/RenderFailed.js"
 import { keyOf, nodeIdOf, settingsOf } from "../Access.js"
 import { type CliError, usage } from "../CliError.js"
+import * as OfflineRenderer from "../OfflineRenderer.js"
 import { Output } from "../Output.js"
-import { baseOf, type Flags } from "../Settings.js"
+import type { Flags } from "../Settings.js"
 
 export interface RenderOptions extends Flags {
   readonly node: Option.Option<string>
@@ -27,7 +25,7 @@ export const render = (
 ): Effect.Effect<
   void,
   CliError | CommandTextError | ConfigSourceError | DataFolderError | RenderFailed,
-  FileSystem.FileSystem | Output
+  FileSystem.FileSystem | Path.Path | Output
 > =>
   Effect.gen(function* () {
     const output = yield* Output
@@ -35,20 +33,9 @@ export const render = (
     const node = yield* nodeIdOf(options.node.value, "--node")
     const settings = yield* settingsOf(options)
     const key = yield* keyOf(settings)
-    const renderer = ConfigRenderer.layer({
-      base: baseOf(settings),
-      refresh: {
-        every: `${settings.refreshEvery} seconds`,
-        mode: settings.refreshMode,
-        file: settings.nodeConfigFile
-      }
-    }).pipe(
-      Layer.provide(ConfigFiles.layer(settings.config)),
-      Layer.provide(Credentials.layer({ key, adminKey: settings.adminKey }))
-    )
     const rendered = yield* Effect.provide(
-      Effect.flatMap(ConfigRenderer.ConfigRenderer, (one) => one.render(node)),
-      renderer
+      Effect.flatMap(ConfigRenderer, (renderer) => renderer.render(node)),
+      OfflineRenderer.layer(settings, key)
     )
     for (const warning of rendered.warnings) yield* output.note(formatIssue(warning))
     yield* output.raw(rendered.bytes)

@@ -3,7 +3,9 @@
  */
 import { createServer } from "node:net"
 import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -20,7 +22,7 @@ import { type CliError, failed } from "../CliError.js"
 import * as LastServe from "../LastServe.js"
 import { dockerCommand, isLoopback } from "../NodeCommandText.js"
 import { noteLogger, Output, type OutputShape, paint } from "../Output.js"
-import { baseOf, type Flags, resolveSettings, type Settings, settingTable } from "../Settings.js"
+import { baseOf, type Flags, renderOptions, resolveSettings, type Settings, settingTable } from "../Settings.js"
 
 export interface ServeOptions extends Flags {
   readonly quiet: boolean
@@ -43,7 +45,9 @@ const loggerFor = (settings: Settings, output: OutputShape): Layer.Layer<never> 
 const freePort = (host: string): Effect.Effect<number, CliError> =>
   Effect.async((resume) => {
     const server = createServer()
-    server.once("error", (error) => resume(failed(`Can't listen on ${host}: ${error.message}`)))
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resume(explainListen({ host, port: 0, code: error.code ?? "", message: error.message }))
+    )
     server.listen({ host, port: 0 }, () => {
       const address = server.address()
       const port = address !== null && typeof address === "object" ? address.port : 0
@@ -51,7 +55,7 @@ const freePort = (host: string): Effect.Effect<number, CliError> =>
     })
   })
 
-const explainListen = (error: ListenError): CliError => {
+const explainListen = (error: Pick<ListenError, "host" | "port" | "code" | "message">): CliError => {
   const where = `${error.host}:${error.port}`
   switch (error.code) {
     case "EADDRINUSE":
@@ -118,17 +122,12 @@ const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
     const port = settings.port === 0 ? yield* freePort(settings.host) : settings.port
     const base = baseOf(settings, port)
     const server = ManagerLayer.layer({
-      base,
+      ...renderOptions(settings, base),
       key,
       adminKey: settings.adminKey,
       config: settings.config,
       rules: places.manager,
       database: settings.database,
-      refresh: {
-        every: `${settings.refreshEvery} seconds`,
-        mode: settings.refreshMode,
-        file: settings.nodeConfigFile
-      },
       host: settings.host,
       port,
       grace: GRACE
@@ -148,16 +147,15 @@ const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
       (scope, exit) =>
         Effect.gen(function* () {
           if (Exit.isInterrupted(exit)) yield* Effect.logInfo("stopping")
-          const closed = yield* Scope.close(scope, Exit.void).pipe(
-            // Disconnected: a finalizer that hangs must not hang the process.
-            Effect.interruptible,
-            Effect.disconnect,
-            Effect.timeoutOption(STOP_WITHIN),
-            Effect.interruptible
+          // In fibers of their own: this one has been interrupted, so whatever can be interrupted would end at once in it.
+          const inTime = yield* Deferred.make<boolean>()
+          yield* Effect.forkDaemon(
+            Effect.ensuring(Effect.interruptible(Scope.close(scope, Exit.void)), Deferred.succeed(inTime, true))
           )
-          yield* closed._tag === "Some"
-            ? Effect.logDebug("stopped")
-            : Effect.logWarning(`not everything was done within ${STOP_WITHIN}: stopping all the same`)
+          yield* Effect.forkDaemon(Effect.zipRight(Effect.sleep(STOP_WITHIN), Deferred.succeed(inTime, false)))
+          if (!(yield* Deferred.await(inTime))) {
+            yield* Effect.logWarning(`not everything was done within ${STOP_WITHIN}: stopping all the same`)
+          }
         })
     )
   }).pipe(Effect.catchTag("ListenError", explainListen))
@@ -167,7 +165,7 @@ export const serve = (
 ): Effect.Effect<
   void,
   CliError | DataFolder.DataFolderError | Exclude<ManagerLayer.ManagerError, ListenError>,
-  FileSystem.FileSystem | Output
+  FileSystem.FileSystem | Path.Path | Output
 > =>
   Effect.gen(function* () {
     const output = yield* Output
