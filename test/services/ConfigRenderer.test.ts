@@ -248,6 +248,32 @@ describe("nodes that a source refuses", () => {
   )
 })
 
+describe("a node whose overlay can't be rendered", () => {
+  it.effect("keeps the config that it shared with others, whatever becomes of theirs", () =>
+    Effect.gen(function* () {
+      const { renderer, source } = yield* open({ config: { paths: { cam: {} } } })
+      const south = NodeId.make("south")
+      const before = yield* renderer.render(north)
+      yield* renderer.render(south)
+      // Valid by itself, not together with authentication by the manager.
+      const nodes = { north: { rtspAuthMethods: ["digest"] } } as const
+      yield* source.set({ config: { paths: { cam: {} } }, nodes })
+      for (const door of ["door1", "door2"]) {
+        yield* source.set({ config: { paths: { [door]: {} } }, nodes })
+        assert.include((yield* renderer.render(south)).yaml, door)
+        assert.strictEqual((yield* renderer.render(north)).yaml, before.yaml)
+        assert.deepStrictEqual(
+          (yield* renderer.failures).map(({ node }) => node),
+          [north]
+        )
+      }
+      yield* source.set({ config: { paths: { door3: {} } } })
+      assert.include((yield* renderer.render(north)).yaml, "door3")
+      assert.deepStrictEqual(yield* renderer.failures, [])
+    })
+  )
+})
+
 describe("the cache", () => {
   it.effect("gives the same answer again, and hashes only what has changed", () =>
     Effect.gen(function* () {
