@@ -616,6 +616,26 @@ export const fleetStateContract = <E>(name: string, options: FleetStateContractO
         )
       )
 
+      it.scoped("an end is remembered over a restart, and so is what is open", () =>
+        Effect.gen(function* () {
+          const layer = yield* storage
+          yield* TestClock.adjust("1 hour")
+          const first = yield* open(layer)
+          yield* first.registry.observe(north, { via: "hook" })
+          yield* first.say(available("cam", "s1"), read("cam", "r1"), unread("cam", "r2"), disconnect("c1"))
+          const before = yield* first.fleet.snapshot
+          yield* first.close
+          yield* TestClock.adjust("2 seconds")
+          const second = yield* open(layer)
+          const { at, ...after } = yield* second.fleet.snapshot
+          assert.deepStrictEqual({ ...after, at: before.at }, before)
+          assert.isAbove(at, before.at)
+          yield* second.say(read("cam", "r2"), connect("c1"))
+          assert.deepStrictEqual(yield* second.shown, shown(before))
+          yield* second.close
+        })
+      )
+
       it.scoped("rows of nodes that the registry knows to be gone are closed at the start", () =>
         Effect.gen(function* () {
           const layer = yield* storage

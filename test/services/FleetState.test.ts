@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck, Layer, Schema } from "effect"
+import { Effect, FastCheck, Layer, Schema, TestClock } from "effect"
 import * as FleetState from "../../src/services/FleetState.js"
 import * as HookBus from "../../src/services/HookBus.js"
 import * as internal from "../../src/services/internal/fleetState.js"
@@ -170,5 +170,19 @@ describe("FleetState.layerMemory", () => {
       const wire = yield* Schema.encode(FleetState.FleetSnapshot)(snapshot)
       assert.deepStrictEqual(yield* Schema.decode(FleetState.FleetSnapshot)(wire), snapshot)
     }).pipe(Effect.provide(Layer.merge(HookBus.layerMemory({ maxRecords: 10 }), NodeRegistry.layerMemory())))
+  )
+
+  it.effect("does not wait for records that were trimmed away", () =>
+    Effect.gen(function* () {
+      const bus = yield* HookBus.HookBus
+      yield* bus.publish(north, { event: "connect", type: "rtspConn", id: "c" })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* bus.read({ after: 0, limit: 10 }), [])
+      yield* Effect.gen(function* () {
+        const fleet = yield* FleetState.FleetState
+        yield* fleet.settled(yield* bus.latest)
+        assert.strictEqual((yield* fleet.snapshot).cursor, 1)
+      }).pipe(Effect.provide(FleetState.layerMemory()))
+    }).pipe(Effect.provide(Layer.merge(HookBus.layerMemory({ maxAge: "1 minute" }), NodeRegistry.layerMemory())))
   )
 })
