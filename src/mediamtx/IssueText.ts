@@ -79,11 +79,13 @@ export const formatIssues = (options: {
   for (const issue of options.issues) {
     const at = issue.position ?? options.positionOf?.(issue.field)
     const place = at === undefined ? options.file : `${options.file}:${at.line}:${at.column}`
-    const field =
-      at === undefined && issue.field.length > 0 ? ` (at ${visible(issue.fieldText ?? issue.field.join("."))})` : ""
+    // Messages of a validator are about their field: "is not a duration" says nothing without its name.
+    const named = issue.fieldText !== undefined && issue.field.length > 0
+    const before = named ? `${visible(issue.fieldText)}: ` : ""
+    const after = !named && at === undefined && issue.field.length > 0 ? ` (at ${visible(issue.field.join("."))})` : ""
     const rule = issue.rule === undefined ? "" : ` [${visible(issue.rule)}]`
     const severity = paint[issue.severity](`${issue.severity}:`)
-    out += `${paint.bold(`${visible(place)}:`)} ${severity} ${paint.bold(prose(issue.message) + field)}${rule}\n`
+    out += `${paint.bold(`${visible(place)}:`)} ${severity} ${paint.bold(before + prose(issue.message) + after)}${rule}\n`
     const source = at === undefined ? undefined : lines[at.line - 1]
     const gutter = String(at?.line ?? "").padStart(3)
     const blank = " ".repeat(gutter.length)
