@@ -95,8 +95,9 @@ export const judge = (validators: Validators, previous: FleetConfig | undefined,
     if (Either.isLeft(valid)) refusals.push(offer.explain(undefined, valid.left))
     else {
       // Validation rewrites deprecated names into new objects; what it made before is kept where it is equal.
-      const rewritten = adopt(previous?.base, valid.right.config)
-      base = isConfigLike(rewritten) ? rewritten : valid.right.config
+      const { config } = valid.right
+      const rewritten = config === shared.right ? config : adopt(previous?.base, config)
+      base = isConfigLike(rewritten) ? rewritten : config
       warnings = valid.right.warnings
     }
   }
