@@ -86,6 +86,8 @@ export interface HotRoutesShape {
   readonly authenticate: (route: HotRoute, request: HotRequest) => Effect.Effect<Principal, Unauthorized | Forbidden>
   /** Answers a caller that has been identified. */
   readonly handle: (route: HotRoute, request: HotRequest) => Effect.Effect<HotResponse.HotResponse>
+  /** To be told when a node was removed: its very next call is a sign of life again. */
+  readonly forget: (node: NodeId) => Effect.Effect<void>
   /** When the HookBus last failed to write, in epoch milliseconds; undefined when its last write succeeded. */
   readonly writeFailedAt: Effect.Effect<number | undefined>
 }
@@ -176,6 +178,10 @@ const hashIn = (header: string | undefined): string | undefined => {
 /** At most this many signs of life may wait for a slow registry; beyond that they are dropped and counted. */
 const MAX_OBSERVING = 1_024
 
+/** A call of the same kind, from the same node and address, within this time says nothing new. */
+const SAME_SIGN_MILLIS = 250
+const MAX_REMEMBERED = 10_000
+
 export const make = Effect.gen(function* () {
   const access = yield* Access
   const policy = yield* AuthPolicy
@@ -186,6 +192,10 @@ export const make = Effect.gen(function* () {
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
 
+  const clock = yield* Effect.clock
+
+  /** The last auth or hook call of each node: a burst of calls of one kind is one sign of life. */
+  const lastCalls = new Map<NodeId, { readonly at: number } & Pick<Observation, "via" | "address">>()
   let observing = 0
   let registryFailed = false
   let writeFailedAt: number | undefined
@@ -203,6 +213,20 @@ export const make = Effect.gen(function* () {
    * delivery of a config.
    */
   const observe = (node: NodeId, observation: Observation): void => {
+    if (observation.via === "auth" || observation.via === "hook") {
+      const now = clock.unsafeCurrentTimeMillis()
+      const last = lastCalls.get(node)
+      if (
+        last !== undefined &&
+        now - last.at < SAME_SIGN_MILLIS &&
+        last.via === observation.via &&
+        last.address === observation.address
+      ) {
+        return
+      }
+      if (last === undefined && lastCalls.size >= MAX_REMEMBERED) lastCalls.clear()
+      lastCalls.set(node, { at: now, via: observation.via, address: observation.address })
+    }
     if (observing >= MAX_OBSERVING) {
       count(counted.unobserved)
       return
@@ -432,6 +456,10 @@ export const make = Effect.gen(function* () {
     authenticate,
     handle: (route, request) => attempt(() => dispatch(route, request)),
     answer: (route, request) => attempt(() => andThen(authenticate(route, request), () => dispatch(route, request))),
+    forget: (node) =>
+      Effect.sync(() => {
+        lastCalls.delete(node)
+      }),
     writeFailedAt: Effect.sync(() => writeFailedAt)
   })
 })

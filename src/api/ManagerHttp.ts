@@ -210,7 +210,7 @@ const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
         )
       )
       .handle("remove", ({ path }) =>
-        registry.remove(path.id).pipe(
+        Effect.zipRight(hot.forget(path.id), registry.remove(path.id)).pipe(
           Effect.catchTags({
             NodeNotFound: () => Effect.fail(notFound(path.id)),
             NodeRegistryError: unavailable("the node could not be removed")

@@ -1,8 +1,14 @@
-/** Two ways into the same API: over a real socket by the node:http edge, and as a web handler by the HttpApi alone. */
+/**
+ * Ways into the same API: over a real socket by the node:http edge, as a web handler by the HttpApi alone, and as a Hono
+ * app on @hono/node-server, at the root and under a path.
+ */
 import * as Http from "node:http"
+import { serve } from "@hono/node-server"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Hono } from "hono"
+import { fromLayer, type Manager, type Provided } from "../../src/adapters/hono/Manager.js"
 import * as NodeServer from "../../src/adapters/node/NodeServer.js"
 import * as WebHandler from "../../src/api/WebHandler.js"
 import { api } from "./Fixture.js"
@@ -34,27 +40,53 @@ const reply = (status: number, headers: Record<string, string>, text: string): R
   json: () => JSON.parse(text)
 })
 
-const overSocket = Layer.effect(
-  Door,
-  Effect.map(NodeServer.NodeServer, ({ port }) => ({
-    call: (path: string, { method = "GET", headers = {}, body }: Call = {}) =>
-      Effect.async<Reply>((resume) => {
-        const request = Http.request({ host: "127.0.0.1", port, path, method, headers, agent: false }, (response) => {
-          const chunks: Array<Buffer> = []
-          response.on("data", (chunk: Buffer) => chunks.push(chunk))
-          response.on("end", () => {
-            const flat = Object.fromEntries(
-              Object.entries(response.headers).map(([name, value]) => [name, String(value)])
-            )
-            resume(Effect.succeed(reply(response.statusCode ?? 0, flat, Buffer.concat(chunks).toString())))
-          })
+/** Calls over a socket of its own each. */
+const overSocket = (port: number, prefix = ""): Door["Type"] => ({
+  call: (path: string, { method = "GET", headers = {}, body }: Call = {}) =>
+    Effect.async<Reply>((resume) => {
+      const options = { host: "127.0.0.1", port, path: `${prefix}${path}`, method, headers, agent: false }
+      const request = Http.request(options, (response) => {
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk: Buffer) => chunks.push(chunk))
+        response.on("end", () => {
+          const flat = Object.fromEntries(
+            Object.entries(response.headers).map(([name, value]) => [name, String(value)])
+          )
+          resume(Effect.succeed(reply(response.statusCode ?? 0, flat, Buffer.concat(chunks).toString())))
         })
-        request.on("error", (error) => resume(Effect.die(error)))
-        if (body === undefined) request.end()
-        else request.end(body)
       })
-  }))
+      request.on("error", (error) => resume(Effect.die(error)))
+      if (body === undefined) request.end()
+      else request.end(body)
+    })
+})
+
+const byEdge = Layer.effect(
+  Door,
+  Effect.map(NodeServer.NodeServer, ({ port }) => overSocket(port))
 )
+
+/** The Hono app on a port, mounted by `mount`, which gives what is served. */
+const byHono = (prefix: string, mount: (app: Manager) => { readonly fetch: Hono["fetch"] }) =>
+  Layer.scoped(
+    Door,
+    Effect.gen(function* () {
+      const context = yield* Effect.context<Provided>()
+      const app = yield* Effect.acquireRelease(
+        Effect.sync(() => fromLayer(Layer.succeedContext(context))),
+        (app) => Effect.promise(() => app.dispose())
+      )
+      const { port } = yield* Effect.acquireRelease(
+        Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
+          const server = serve({ fetch: mount(app).fetch, port: 0, hostname: "127.0.0.1" }, ({ port }) =>
+            resume(Effect.succeed({ port, close: () => server.close() }))
+          )
+        }),
+        ({ close }) => Effect.sync(close)
+      )
+      return overSocket(port, prefix)
+    })
+  )
 
 const byHandler = Layer.effect(
   Door,
@@ -74,9 +106,17 @@ const byHandler = Layer.effect(
 
 /** Each way, with the services under it. */
 export const doors = {
-  "node:http edge": overSocket.pipe(
+  "node:http edge": byEdge.pipe(
     Layer.provideMerge(NodeServer.layer({ port: 0 }).pipe(Layer.orDie)),
     Layer.provideMerge(api)
   ),
-  "HttpApi as a web handler": byHandler.pipe(Layer.provideMerge(api))
+  "HttpApi as a web handler": byHandler.pipe(Layer.provideMerge(api)),
+  "Hono, served as it is": byHono("", (app) => app).pipe(Layer.provideMerge(api)),
+  "Hono, mounted at /mtx": byHono("/mtx", (app) => new Hono().route("/mtx", app)).pipe(Layer.provideMerge(api)),
+  "Hono, mounted under a parameter": byHono("/tenants/a%2Fb/mtx", (app) =>
+    new Hono().use(async (_, next) => next()).route("/tenants/:id/mtx", app)
+  ).pipe(Layer.provideMerge(api)),
+  "Hono, by app.mount": byHono("/deep/mtx", (app) => new Hono().mount("/deep/mtx", app.fetch)).pipe(
+    Layer.provideMerge(api)
+  )
 }
