@@ -24,7 +24,7 @@ export const importAuth = (config: MediaMTXConfig, source: string): ImportedAuth
     return {
       text: stringify({ auth: { rules: [] } }),
       notes: [
-        `authMethod ${config.authMethod} can't be carried over: write rules into manager.yml; until then everybody is denied`
+        `authMethod ${config.authMethod} can't be carried over into rules: manager.yml denies everybody everything until it has some`
       ]
     }
   }

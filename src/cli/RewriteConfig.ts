@@ -20,15 +20,6 @@ type Json = { readonly [key: string]: unknown }
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Deep equality of plain data; the order of keys does not count. */
-const same = (a: unknown, b: unknown): boolean => {
-  if (Object.is(a, b)) return true
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, at) => same(item, b[at]))
-  if (!isObject(a) || !isObject(b)) return false
-  const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]))
-}
-
 /** The text can't be edited in place; it is written anew. */
 class NotEditable extends Error {}
 
@@ -45,6 +36,30 @@ const oldNamesAt = (at: ReadonlyArray<string>): ReadonlyMap<string, string | und
   return at.length === 2 && at[0] === "paths" ? pathNames : undefined
 }
 
+/**
+ * Whether a text that is read as `have` says `want`: plain equality, but that a null says the same as nothing (or, of an
+ * entry of `paths`, as `{}`), except under an old name, which is not to stay.
+ */
+const says = (have: unknown, want: unknown, at: ReadonlyArray<string>): boolean => {
+  if (Object.is(have, want)) return true
+  if (have === null) return want === undefined || (isObject(want) && Object.keys(want).length === 0)
+  if (Array.isArray(have)) {
+    return (
+      Array.isArray(want) &&
+      have.length === want.length &&
+      have.every((item, index) => says(item, want[index], [...at, String(index)]))
+    )
+  }
+  if (!isObject(have) || !isObject(want)) return false
+  const oldNames = oldNamesAt(at)
+  return (
+    Object.keys(have).every((key) => oldNames?.has(key) !== true && says(have[key], own(want, key), [...at, key])) &&
+    Object.keys(want).every((key) => Object.hasOwn(have, key))
+  )
+}
+
+const own = (value: Json, key: string): unknown => (Object.hasOwn(value, key) ? value[key] : undefined)
+
 /** Makes `map`, which is read as `have`, say `want`. */
 const edit = (document: Document, map: YAMLMap, have: Json, want: Json, at: ReadonlyArray<string>): void => {
   const oldNames = oldNamesAt(at)
@@ -59,13 +74,14 @@ const edit = (document: Document, map: YAMLMap, have: Json, want: Json, at: Read
         ? written
         : renamed
     if (!Object.hasOwn(want, name)) {
+      if (have[written] === null && oldNames?.has(written) !== true) continue
       map.items.splice(map.items.indexOf(pair), 1)
       continue
     }
     present.add(name)
     if (name !== written) pair.key.value = name
     const [before, after] = [have[written], want[name]]
-    if (same(before, after)) continue
+    if (says(before, after, [...at, name])) continue
     if (isMap(pair.value) && isObject(before) && isObject(after)) {
       edit(document, pair.value, before, after, [...at, name])
       continue
@@ -100,7 +116,7 @@ const withoutUndefined = (value: unknown): unknown => {
 
 const readsAs = (text: string, want: unknown): boolean => {
   const parsed = parseConfigText(text)
-  return Either.isRight(parsed) && same(parsed.right.value, want)
+  return Either.isRight(parsed) && says(parsed.right.value, want, [])
 }
 
 const editInPlace = (text: string, want: Json): string | undefined => {

@@ -97,6 +97,13 @@ export const importConfig = (
       )
     }
     yield* replaceFile(target, rewritten.text)
+    if (checked.config.authMethod !== undefined) {
+      yield* output.note(
+        `warning: ${name} sets authMethod, so nodes go on to decide by themselves who may do what: remove authMethod${
+          checked.config.authInternalUsers === undefined ? "" : " and authInternalUsers"
+        } from ${target} to have ${places.manager} decide`
+      )
+    }
     if (!rewritten.commentsKept) yield* output.note(`warning: the comments of ${name} could not be kept`)
     yield* output.line(`${name} is now ${target}${rewritten.changed ? ", with deprecated names replaced" : ""}`)
   })
