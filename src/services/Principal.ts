@@ -9,8 +9,8 @@ import * as Data from "effect/Data"
 import type { NodeId } from "./NodeId.js"
 
 export type Principal = Data.TaggedEnum<{
-  Admin: {}
-  Fleet: {}
+  Admin: object
+  Fleet: object
   Node: { readonly node: NodeId }
 }>
 export const Principal = Data.taggedEnum<Principal>()
