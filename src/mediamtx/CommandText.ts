@@ -102,12 +102,13 @@ export const wholeSeconds = (option: string, value: number, least: number, most:
 export const managerUrl = (
   base: string | URL,
   path: string,
-  parameters: Readonly<Record<string, string | undefined>>
+  parameters: Readonly<Record<string, string | undefined>>,
+  option = "base"
 ): string => {
   const refuse = (why: string): never => {
     throw new CommandTextError({
-      option: "base",
-      message: `base ${why}; use an http or https URL such as https://example.com`
+      option,
+      message: `${option} ${why}; use an http or https URL such as https://example.com`
     })
   }
   let url: URL
@@ -126,5 +127,5 @@ export const managerUrl = (
   const search = url.search === "" ? "" : url.search.slice(1)
   const all = [search, query].filter((part) => part !== "").join("&")
   const pathname = path === "" ? url.pathname : url.pathname.replace(/\/+$/, "") + path
-  return plainText("base", `${url.origin}${pathname}${all === "" ? "" : `?${all}`}`)
+  return plainText(option, `${url.origin}${pathname}${all === "" ? "" : `?${all}`}`)
 }

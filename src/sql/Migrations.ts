@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import { hookLog } from "./migrations/0001_hook_log.js"
 import { nodes } from "./migrations/0002_nodes.js"
 import { fleetState } from "./migrations/0003_fleet_state.js"
+import { jwtKeys } from "./migrations/0004_jwt_keys.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -20,7 +21,8 @@ export const migrationsTable = "mtx_manager_migrations"
 export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>> = {
   "0001_hook_log": hookLog,
   "0002_nodes": nodes,
-  "0003_fleet_state": fleetState
+  "0003_fleet_state": fleetState,
+  "0004_jwt_keys": jwtKeys
 }
 
 const newest = Math.max(...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
