@@ -136,6 +136,14 @@ const nodeOf = (query: Query.Query): NodeId | InvalidRequest => {
   return Either.isRight(decoded) ? decoded.right.node : fromParamsError(decoded.left)
 }
 
+/** The parameters of the polls that our own loops make, read by hand; undefined for anything else: the schema judges it. */
+const usualConfigParams = (query: Query.Query): ConfigParams | undefined => {
+  const { node, every, boot } = query
+  if (typeof node !== "string" || !isNodeId(node) || boot !== undefined) return undefined
+  if (every === undefined) return { node }
+  return typeof every === "string" && /^[1-9]\d{0,3}$/.test(every) ? { node, every: Number(every) } : undefined
+}
+
 /** The node that a request says it is about, without complaint: for the check of its credential. */
 const claimedNode = (route: HotRoute, query: Query.Query): NodeId | undefined => {
   const node = route._tag === "Heartbeat" ? route.id : Query.single(query, "node")
@@ -178,7 +186,7 @@ const hashIn = (header: string | undefined): string | undefined => {
 /** At most this many signs of life may wait for a slow registry; beyond that they are dropped and counted. */
 const MAX_OBSERVING = 1_024
 
-/** A call of the same kind, from the same node and address, within this time says nothing new. */
+/** A call of the same kind from the same node within this time says nothing new. */
 const SAME_SIGN_MILLIS = 250
 const MAX_REMEMBERED = 10_000
 
@@ -195,7 +203,7 @@ export const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
 
   /** The last auth or hook call of each node: a burst of calls of one kind is one sign of life. */
-  const lastCalls = new Map<NodeId, { readonly at: number } & Pick<Observation, "via" | "address">>()
+  const lastCalls = new Map<NodeId, { readonly at: number; readonly via: "auth" | "hook" }>()
   let observing = 0
   let registryFailed = false
   let writeFailedAt: number | undefined
@@ -213,20 +221,6 @@ export const make = Effect.gen(function* () {
    * delivery of a config.
    */
   const observe = (node: NodeId, observation: Observation): void => {
-    if (observation.via === "auth" || observation.via === "hook") {
-      const now = clock.unsafeCurrentTimeMillis()
-      const last = lastCalls.get(node)
-      if (
-        last !== undefined &&
-        now - last.at < SAME_SIGN_MILLIS &&
-        last.via === observation.via &&
-        last.address === observation.address
-      ) {
-        return
-      }
-      if (last === undefined && lastCalls.size >= MAX_REMEMBERED) lastCalls.clear()
-      lastCalls.set(node, { at: now, via: observation.via, address: observation.address })
-    }
     if (observing >= MAX_OBSERVING) {
       count(counted.unobserved)
       return
@@ -246,6 +240,16 @@ export const make = Effect.gen(function* () {
     fiber.addObserver(() => {
       observing--
     })
+  }
+
+  /** As `observe`, for calls that promise nothing: the address, which costs a system call, is asked for only if needed. */
+  const observeCall = (node: NodeId, via: "auth" | "hook", request: HotRequest): void => {
+    const now = clock.unsafeCurrentTimeMillis()
+    const last = lastCalls.get(node)
+    if (last !== undefined && last.via === via && now - last.at < SAME_SIGN_MILLIS) return
+    if (last === undefined && lastCalls.size >= MAX_REMEMBERED) lastCalls.clear()
+    lastCalls.set(node, { at: now, via })
+    observe(node, { via, address: request.address })
   }
 
   const authenticate: HotRoutesShape["authenticate"] = (route, request) => {
@@ -276,7 +280,7 @@ export const make = Effect.gen(function* () {
     const decoded = authBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
-    observe(node, { via: "auth", address: request.address })
+    observeCall(node, "auth", request)
     return andThen(policy.decide(AuthCall.question(node, body)), (decision) => decided(decision, body))
   }
 
@@ -293,7 +297,7 @@ export const make = Effect.gen(function* () {
     if (typeof node !== "string") return refuse(node)
     const decoded = hookBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
-    observe(node, { via: "hook", address: request.address })
+    observeCall(node, "hook", request)
     return Effect.matchEffect(bus.publish(node, redacted(decoded.right)), {
       onSuccess: (result) => published(result.duplicate),
       onFailure: (error) =>
@@ -375,7 +379,10 @@ export const make = Effect.gen(function* () {
   }
 
   const config = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
-    const decoded = decodeConfigParams(Query.parse(request.query))
+    const query = Query.parse(request.query)
+    const usual = usualConfigParams(query)
+    if (usual !== undefined) return configFor(usual, request)
+    const decoded = decodeConfigParams(query)
     return Either.isLeft(decoded) ? refuse(fromParamsError(decoded.left)) : configFor(decoded.right, request)
   }
 

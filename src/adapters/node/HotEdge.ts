@@ -109,7 +109,10 @@ export const make = (
           const value = request.headers[name]
           return typeof value === "object" ? value[0] : value
         },
-        address: clientAddress(request, trustedProxies),
+        // A system call, which most calls can do without.
+        get address() {
+          return clientAddress(request, trustedProxies)
+        },
         body
       })
       const known = settled(effect)
