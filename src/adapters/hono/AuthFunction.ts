@@ -34,10 +34,17 @@ export interface AuthPayload<Path extends string = string> {
 export type PathAction = "publish" | "read" | "playback" | "playback.request"
 export type NodeAction = "api" | "metrics" | "pprof" | "playback.worker"
 
-/** One question. `payload.path` is one of the config's names for actions on a path, empty for the others. */
-export type AuthQuestion<Path extends string = string, Node extends string | undefined = string | undefined> =
-  | { readonly action: PathAction; readonly actor: AuthActor<Node>; readonly payload: AuthPayload<Path> }
-  | { readonly action: NodeAction; readonly actor: AuthActor<Node>; readonly payload: AuthPayload<""> }
+/**
+ * One question. `payload.path` is one of the config's names for actions on a path, empty for the others: a check of
+ * `action` says which.
+ */
+export type AuthQuestion<Path extends string = string, Node extends string | undefined = string | undefined> = {
+  readonly [Action in PathAction | NodeAction]: {
+    readonly action: Action
+    readonly actor: AuthActor<Node>
+    readonly payload: AuthPayload<Action extends PathAction ? Path : "">
+  }
+}[PathAction | NodeAction]
 
 /** `true` allows, `false` denies; an AuthDecision says it with a reason. Whatever is thrown denies, and is logged. */
 export type AuthAnswer = boolean | AuthPolicy.AuthDecision

@@ -7,7 +7,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 
 export interface Lifecycle<A> {
@@ -38,7 +38,9 @@ export const make = <R, E, A>(
   /** Makes what is used, in the context of the layer. */
   build: Effect.Effect<A, never, R>,
   /** Runs before the layer's scope is closed. */
-  stop: (value: A) => Effect.Effect<void>
+  stop: (value: A) => Effect.Effect<void>,
+  /** Where a failed start is told: the layer's own logger has not come about then. */
+  logger: Layer.Layer<never> = Layer.empty
 ): Lifecycle<A> => {
   let runtime: ManagedRuntime.ManagedRuntime<R, E> | undefined
   let current: A | undefined
@@ -57,7 +59,7 @@ export const make = <R, E, A>(
     }
     failedAt = performance.now()
     await mine.dispose()
-    await Effect.runPromise(Effect.logError("the manager could not start", exit.cause))
+    await Effect.runPromise(Effect.provide(Effect.logError("the manager could not start", exit.cause), logger))
     throw thrown(exit.cause)
   }
 

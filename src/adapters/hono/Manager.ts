@@ -149,6 +149,8 @@ export interface FromLayerOptions {
   readonly lazy?: boolean | undefined
   /** Whether there is an `/auth` (default true). */
   readonly auth?: boolean | undefined
+  /** Where it is told that the layer could not be built, or that a subscriber failed before it was. */
+  readonly logger?: Layer.Layer<never> | undefined
 }
 
 interface Running {
@@ -219,7 +221,7 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
     onError: (error, what) => {
       const log = Effect.logError(`${what} failed`, error)
       const running = lifecycle.current()
-      if (running === undefined) Effect.runFork(log)
+      if (running === undefined) Effect.runFork(Effect.provide(log, options.logger ?? Layer.empty))
       else running.runFork(log)
     }
   })
@@ -249,7 +251,8 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
   const lifecycle = Lifecycle.make(
     Layer.suspend(() => Layer.provideMerge(feed, layer(environment))),
     build,
-    (running) => Context.get(running.context, Draining).begin
+    (running) => Context.get(running.context, Draining).begin,
+    options.logger
   )
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -424,7 +427,8 @@ export const manager = <
   const app = fromLayerOf(layerFor, {
     trustProxy: options.trustProxy,
     lazy: typeof state === "function" || onWorkers(),
-    auth: auth !== undefined
+    auth: auth !== undefined,
+    logger: options.logger
   })
   // The names are a type only: what the store shows is what nodes report.
   const typed = app as unknown as Manager<ConfigNames<{ readonly paths: Paths }> | OverlayNames<Nodes>>
