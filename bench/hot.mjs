@@ -41,7 +41,7 @@ const pollRequest = (etag) =>
 const managerYml = `auth:
   users:
     - name: viewer
-      secret: plain:${PASSWORD}
+      secret: ${PASSWORD}
   rules:
     - allow: [read]
       paths: ["cams/**"]
