@@ -1,0 +1,56 @@
+/**
+ * The whole manager in a Hono app: configs, auth, hooks, which node is alive, what is on it, and an API for all of that.
+ *
+ * A node starts with what `npx @livecams/mtx-manager node-command NAME --base https://example.com` prints.
+ * `createApp` takes the place of module-level state, so that a test can make as many as it likes.
+ */
+import { manager, path } from "@livecams/mtx-manager/hono"
+import { regex } from "arkregex"
+import { Hono } from "hono"
+
+export interface Settings {
+  /** As nodes reach it. */
+  readonly base: string
+  /** The secret that nodes boot with. */
+  readonly key: string
+  /** Told when nodes come and go. */
+  readonly announce: (message: string) => void
+}
+
+export const createApp = ({ announce, base, key }: Settings) => {
+  const mediamtx = manager({
+    base,
+    key,
+    config: {
+      paths: {
+        // Named by its key, by a text, by a pattern.
+        lobby: path({ record: true }),
+        roof: path("outside/roof", {}),
+        guests: path(regex("guest_(.*)"), { maxReaders: 20 })
+      }
+    },
+    // What one node has on top.
+    nodes: { "cellar-1": { rtmp: false, paths: { cellar: path({ source: "rtsp://192.0.2.11/stream" }) } } },
+    auth: ({ action, actor, payload }) => {
+      if (action === "read") return true
+      if (action !== "publish") return false
+      // Names of paths are checked by the compiler: "outside/rooof" would be an error.
+      return payload.path === "outside/roof" ? actor.user === "roof-camera" : actor.token === "guest-token"
+    },
+    on: (store) => {
+      const online = store.select(
+        (context) => context.nodes.filter((node) => node.status === "online").map((node) => node.id),
+        (previous, next) => previous.join() !== next.join()
+      )
+      online.subscribe((ids) => announce(`online: ${ids.join(", ")}`))
+    }
+  })
+
+  const app = new Hono()
+  app.get("/on-air", (c) => c.json(mediamtx.store.getSnapshot().context.paths.filter((each) => each.available)))
+  app.route("/", mediamtx)
+  return { app, mediamtx }
+}
+
+// To serve it: serve(createApp({ base, key, announce: console.log }).app) with @hono/node-server, and `mediamtx.dispose()`
+// when the process is to end.
