@@ -224,6 +224,21 @@ export interface NodeRegistryOptions {
   readonly changesBuffer?: number | undefined
   /** How often the times of the last calls, which nobody waits for, are written down (default 2 seconds). */
   readonly writeBehind?: Duration.DurationInput | undefined
+  /** For a manager that doesn't run all the time, because its platform wakes it when there is something to do. */
+  readonly wakeups?: Wakeups | undefined
+}
+
+/**
+ * What a registry needs where the process may be gone when a deadline comes (a Durable Object that is woken by an alarm):
+ * calls of nodes are heard at any time, so silence counts although nobody was in memory.
+ */
+export interface Wakeups {
+  /** Since when calls have been heard, in epoch milliseconds; silence before that does not count. */
+  readonly since: number
+  /** Nodes expire from when this returns: whoever is to hear of it is there by then. */
+  readonly ready: Effect.Effect<void>
+  /** Told after each look at the deadlines when the next one is due, in epoch milliseconds; infinite when no promise stands. */
+  readonly plan: (at: number) => void
 }
 
 const resolvePolicy = (policy: Partial<HeartbeatPolicy> = {}): internal.Policy => {
@@ -385,8 +400,9 @@ export const make = (
     )
 
     // The next look is planned `pause` after the last one, or when `nearer` opens.
-    let floor = clock.unsafeCurrentTimeMillis()
-    let lookedAt = floor
+    const { wakeups } = options
+    let lookedAt = clock.unsafeCurrentTimeMillis()
+    let floor = wakeups?.since ?? lookedAt
     let pause = 0
     const nearer = yield* Effect.makeLatch(false)
 
@@ -435,12 +451,20 @@ export const make = (
       }
       lookedAt = now
       pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, earliest - now))
+      wakeups?.plan(earliest)
       return pause
     })
+    const begin =
+      wakeups === undefined
+        ? Effect.void
+        : Effect.map(wakeups.ready, () => {
+            lookedAt = clock.unsafeCurrentTimeMillis()
+          })
     yield* look.pipe(
       Effect.flatMap((millis) => Effect.timeoutOption(nearer.await, millis)),
       Effect.zipRight(nearer.close),
       Effect.forever,
+      (expiry) => Effect.zipRight(begin, expiry),
       Effect.forkScoped
     )
 

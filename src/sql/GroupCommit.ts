@@ -15,6 +15,8 @@ export interface GroupCommitOptions<In, Out, E> {
   readonly commit: (batch: ReadonlyArray<In>) => Effect.Effect<ReadonlyArray<Out>, E>
   /** At most this many items a batch (default 200: one commit is synchronous on the event loop with SQLite). */
   readonly maxBatch?: number | undefined
+  /** At most this much a batch, in the unit of `submit`'s `size` (default: any). A single item may be larger. */
+  readonly maxBatchSize?: number | undefined
   /** At most this many items wait (default 8,192). */
   readonly maxQueued?: number | undefined
   /** At most this much waits, in the unit of `submit`'s `size` (default 16 Mi). A single item may be larger. */
@@ -55,6 +57,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
   options: GroupCommitOptions<In, Out, E>
 ): Effect.fn.Return<GroupCommit<In, Out, E>, never, Scope.Scope> {
   const maxBatch = options.maxBatch ?? 200
+  const maxBatchSize = options.maxBatchSize ?? Number.POSITIVE_INFINITY
   const maxQueued = options.maxQueued ?? 8192
   const maxQueuedSize = options.maxQueuedSize ?? 16 * 1024 * 1024
   type Item = Waiting<In, Out, E>
@@ -97,15 +100,21 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
   })
 
   const takeBatch = (): ReadonlyArray<Item> => {
-    let batch = queue
-    if (queue.length <= maxBatch) {
+    if (queue.length <= maxBatch && queuedSize <= maxBatchSize) {
+      const batch = queue
       queue = []
       queuedSize = 0
-    } else {
-      batch = queue.splice(0, maxBatch)
-      for (const { size } of batch) queuedSize -= size
+      return batch
     }
-    return batch
+    let count = 0
+    let size = 0
+    for (const item of queue) {
+      if (count === maxBatch || (count > 0 && size + item.size > maxBatchSize)) break
+      count++
+      size += item.size
+    }
+    queuedSize -= size
+    return queue.splice(0, count)
   }
 
   const commitBatch = Effect.suspend(() => {

@@ -25,7 +25,17 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0004_jwt_keys": jwtKeys
 }
 
-const newest = Math.max(...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
+/** Number of the last step. */
+export const newest = Math.max(...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
+
+/** The database was made by a newer version: its tables may not mean what this version believes. */
+export const newerDatabase = (id: number, name: string): Migrator.MigrationError =>
+  new Migrator.MigrationError({
+    reason: "bad-state",
+    message:
+      `The database was made by a newer version of mtx-manager (it has step ${id}_${name}, ` +
+      `this version ends at step ${newest}): run that version, or give this one another database`
+  })
 
 /**
  * Brings the database up to this version, in one transaction. Returns the steps that were run now.
@@ -53,14 +63,7 @@ export const migrate: Effect.Effect<
     SELECT migration_id, name FROM ${sql(migrationsTable)} WHERE migration_id > ${newest} ORDER BY migration_id
   `.withoutTransform
   const first = ahead[0]
-  if (first !== undefined) {
-    return yield* new Migrator.MigrationError({
-      reason: "bad-state",
-      message:
-        `The database was made by a newer version of mtx-manager (it has step ${first.migration_id}_${first.name}, ` +
-        `this version ends at step ${newest}): run that version, or give this one another database`
-    })
-  }
+  if (first !== undefined) return yield* newerDatabase(first.migration_id, first.name)
   return done
 }).pipe(Effect.withSpan("Migrations.migrate", { captureStackTrace: false }))
 

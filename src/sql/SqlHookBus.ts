@@ -38,6 +38,10 @@ export interface SqlHookBusOptions extends HookRetention {
   readonly maxQueued?: number
   /** How many events one commit takes at most (default 200). */
   readonly maxBatch?: number
+  /** How many characters of JSON one commit takes at most (default: any), where a parameter may not be as large as that. */
+  readonly maxBatchSize?: number
+  /** Trims at the start as well, for a process that often doesn't live until the next time (default false). */
+  readonly trimAtStart?: boolean
 }
 
 /** The newest records are kept in memory as well, so that a subscriber that keeps up costs no query. */
@@ -275,6 +279,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
   const group = yield* GroupCommit.make<Pending, Published, HookBusError>({
     commit,
     maxBatch: options.maxBatch,
+    maxBatchSize: options.maxBatchSize,
     maxQueued: options.maxQueued,
     full: overloaded,
     closed: closedError,
@@ -313,7 +318,8 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
     Effect.catchAllCause((cause) => Effect.logWarning("The hook log could not be trimmed; trying again later", cause)),
     Effect.withTracerEnabled(false)
   )
-  yield* trim.pipe(Effect.schedule(Schedule.spaced(trimInterval)), Effect.forkScoped)
+  const trimAgain = Effect.schedule(trim, Schedule.spaced(trimInterval))
+  yield* Effect.forkScoped(options.trimAtStart === true ? Effect.zipRight(trim, trimAgain) : trimAgain)
 
   return HookBus.of({
     publish: (node, event) =>
