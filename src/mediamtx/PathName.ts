@@ -5,26 +5,9 @@
  */
 import { type FieldType, type Problem, problem, textWith } from "./FieldType.js"
 import { re2Problem } from "./Re2.js"
+import { staticPathNameProblem } from "./StaticPathName.js"
 
-const characters = /^[0-9a-zA-Z_\-/.]+$/
-
-/**
- * Why MediaMTX would refuse a static name, or `undefined` when it takes it.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const staticPathNameProblem = (name: string): string | undefined => {
-  if (name === "") return "is empty"
-  if (name.startsWith("/")) return "begins with a slash"
-  if (name.endsWith("/")) return "ends with a slash"
-  if (!characters.test(name)) return "has characters other than letters, digits, _ - . /"
-  // Most names have no dot at all.
-  if (name.includes(".") && name.split("/").some((segment) => segment === "." || segment === "..")) {
-    return "has a . or .. segment"
-  }
-  return undefined
-}
+export { staticPathNameProblem }
 
 /**
  * The catch-all has three spellings, of which a config may use one.
