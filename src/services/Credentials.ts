@@ -82,9 +82,11 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
         if (equal(secret, adminKey)) return Effect.succeed(admin)
         if (equal(secret, key)) return Effect.succeed(fleet)
         if (node === undefined) return Effect.succeedNone
-        return Effect.map(nodeToken(node), (token) =>
+        const judge = (token: Redacted.Redacted) =>
           equal(secret, Redacted.value(token)) ? Option.some(Principal.Node({ node })) : Option.none()
-        )
+        const known = tokens.get(node)
+        // A known token is judged at once: the hot routes need no fiber then.
+        return known === undefined ? Effect.map(derive(node), judge) : Effect.succeed(judge(known))
       }
     }
   })
