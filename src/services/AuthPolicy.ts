@@ -200,6 +200,7 @@ export type AuthFunction<R = never> = (
 ) => Answer | Promise<Answer> | Effect.Effect<Answer, unknown, R>
 
 const ALLOWED = AuthDecision.Allow({ reason: "the auth function allows it" })
+const allowedNow = Effect.succeed(ALLOWED)
 const DENIED = AuthDecision.Deny({ reason: "the auth function denies it" })
 const FAILED = AuthDecision.Deny({ reason: "the auth function failed; the manager's log says why" })
 
@@ -213,8 +214,26 @@ const toDecision = (answer: Answer): AuthDecision => {
   throw new TypeError("an auth function must answer true, false or an AuthDecision")
 }
 
+/** The signal of one call, made when it is asked for: most functions never look at it. */
+class Call {
+  #controller: AbortController | undefined
+  #aborted = false
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted) this.#controller.abort()
+    return this.#controller.signal
+  }
+  abort(): void {
+    this.#aborted = true
+    this.#controller?.abort()
+  }
+}
+
 /**
  * A policy from a function. `true` allows, `false` denies; throwing, rejecting and failing deny.
+ *
+ * With a `deadline` it is as if piped through {@link deadline}, but for functions in Promise style that costs a timer
+ * rather than two fibers, which would be most of what a decision costs.
  *
  * The first failure of a row is logged as a warning with its error, less the request's secrets; the ones that follow it
  * directly are logged at debug level, so that an outage of a database doesn't flood the log.
@@ -222,7 +241,13 @@ const toDecision = (answer: Answer): AuthDecision => {
  * @since 0.1.0
  * @category constructors
  */
-export const fromFunction = (f: AuthFunction): Policy => {
+export const fromFunction = (
+  f: AuthFunction,
+  options: { readonly deadline?: Duration.DurationInput | undefined } = {}
+): Policy => {
+  const limit = options.deadline === undefined ? undefined : Duration.decode(options.deadline)
+  const millis = limit === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(limit)
+  const late = Effect.succeed(tooLate(limit ?? Duration.infinity))
   let failing = false
 
   const failed = (cause: Cause.Cause<unknown>, request: AuthRequest): Effect.Effect<AuthDecision> => {
@@ -231,29 +256,74 @@ export const fromFunction = (f: AuthFunction): Policy => {
     failing = true
     return Effect.as(log, FAILED)
   }
-  const answered = (answer: Answer): AuthDecision => {
-    const decision = toDecision(answer)
-    failing = false
-    return decision
+  const answered = (answer: Answer, request: AuthRequest): Effect.Effect<AuthDecision> => {
+    try {
+      const decision = toDecision(answer)
+      failing = false
+      return decision === ALLOWED ? allowedNow : Effect.succeed(decision)
+    } catch (error) {
+      return failed(Cause.die(error), request)
+    }
   }
 
-  return make((request) =>
-    Effect.suspend(() => {
-      const controller = new AbortController()
-      const result = f(request, { signal: controller.signal })
-      if (Effect.isEffect(result)) return Effect.map(result, answered)
-      if (!Predicate.isPromiseLike(result)) return Effect.succeed(answered(result))
-      return Effect.map(
-        Effect.onInterrupt(Effect.tryPromise({ try: () => result, catch: (error) => error }), () =>
-          Effect.sync(() => controller.abort())
-        ),
-        answered
-      )
-    }).pipe(
+  const promised = (answer: PromiseLike<Answer>, call: Call, request: AuthRequest): Effect.Effect<AuthDecision> => {
+    // Never rejects, so that nothing is left unhandled if nobody waits.
+    const decided = answer.then(
+      (value) => answered(value, request),
+      (error: unknown) => failed(Cause.fail(error), request)
+    )
+    return Effect.async<AuthDecision>((resume) => {
+      // A timer can't be longer than this, and then means "at once".
+      const timer =
+        millis > 2 ** 31 - 1
+          ? undefined
+          : setTimeout(() => {
+              call.abort()
+              resume(late)
+            }, millis)
+      decided.then((decision) => {
+        clearTimeout(timer)
+        resume(decision)
+      })
+      return Effect.sync(() => {
+        clearTimeout(timer)
+        call.abort()
+      })
+    })
+  }
+
+  const effectful = (answer: Effect.Effect<Answer, unknown>, request: AuthRequest): Effect.Effect<AuthDecision> => {
+    const decision = Effect.flatMap(answer, (value) => answered(value, request)).pipe(
       Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.interrupt : failed(cause, request)))
     )
-  )
+    return limit === undefined ? decision : within(decision, limit)
+  }
+
+  const asked = (request: AuthRequest): Effect.Effect<AuthDecision> => {
+    const call = new Call()
+    let result: ReturnType<AuthFunction>
+    try {
+      result = f(request, call)
+    } catch (error) {
+      return failed(Cause.die(error), request)
+    }
+    if (typeof result === "boolean") return answered(result, request)
+    if (Effect.isEffect(result)) return effectful(result, request)
+    return Predicate.isPromiseLike(result) ? promised(result, call, request) : answered(result, request)
+  }
+  return make((request) => Effect.suspend(() => asked(request)))
 }
+
+const tooLate = (duration: Duration.Duration): AuthDecision =>
+  AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` })
+
+/** Disconnected: a policy that can't be interrupted must not hold the answer back. */
+const within = (effect: Effect.Effect<AuthDecision>, duration: Duration.Duration): Effect.Effect<AuthDecision> =>
+  Effect.timeoutTo(Effect.disconnect(effect), {
+    duration,
+    onTimeout: () => tooLate(duration),
+    onSuccess: (decision) => decision
+  })
 
 const joinReasons = (decisions: ReadonlyArray<AuthDecision>): string => decisions.map(({ reason }) => reason).join("; ")
 
@@ -350,18 +420,11 @@ export const any = (policies: ReadonlyArray<AuthPolicyShape>): Policy =>
 export const deadline =
   (duration: Duration.DurationInput) =>
   (policy: AuthPolicyShape): Policy => {
-    const late = AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` })
+    const limit = Duration.decode(duration)
     const guarded = make((request) => policy.decide(request))
     return make((request) => {
       const effect = guarded.decide(request)
-      return known(effect) !== undefined
-        ? effect
-        : // Disconnected: a policy that can't be interrupted must not hold the answer back.
-          Effect.timeoutTo(Effect.disconnect(effect), {
-            duration,
-            onTimeout: () => late,
-            onSuccess: (decision) => decision
-          })
+      return known(effect) !== undefined ? effect : within(effect, limit)
     })
   }
 

@@ -136,10 +136,17 @@ export const make = (
       for (const [node, config] of rendered) if (config?.variant === variant) rendered.set(node, undefined)
     }
 
-    const render = Effect.fnUntraced(function* (node: NodeId) {
-      const fleet = yield* source.current
+    /** What was rendered from this very config. */
+    const fresh = (node: NodeId, fleet: FleetConfig): Rendered | undefined => {
       const known = rendered.get(node)
-      if (known !== undefined && known.revision === fleet.revision && fleet === seen) return known
+      return known !== undefined && known.revision === fleet.revision && fleet === seen ? known : undefined
+    }
+
+    const renderNow = Effect.fnUntraced(function* (node: NodeId) {
+      const fleet = yield* source.current
+      const current = fresh(node, fleet)
+      if (current !== undefined) return current
+      const known = rendered.get(node)
       follow(fleet)
       const found = variants.find(fleet, node)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
@@ -152,16 +159,22 @@ export const make = (
       }
       const token = yield* credentials.nodeToken(node)
       const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token)))
-      const fresh = new Rendered(node, hash, found.revision, found.variant, token)
+      const made = new Rendered(node, hash, found.revision, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {
           rendered.delete(oldest)
           break
         }
       }
-      rendered.set(node, fresh)
-      return fresh
+      rendered.set(node, made)
+      return made
     })
+
+    const render: ConfigRendererShape["render"] = (node) => {
+      const fleet = source.unsafeCurrent?.()
+      const current = fleet === undefined ? undefined : fresh(node, fleet)
+      return current === undefined ? renderNow(node) : Effect.succeed(current)
+    }
 
     return {
       render,

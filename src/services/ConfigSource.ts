@@ -19,6 +19,8 @@ export { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
 
 export interface ConfigSourceShape {
   readonly current: Effect.Effect<FleetConfig>
+  /** The same without an effect, for sources that hold it in memory: config polls are then answered without a fiber. */
+  readonly unsafeCurrent?: (() => FleetConfig) | undefined
   /** Each accepted change, from now on. */
   readonly changes: Stream.Stream<FleetConfig>
   /** The edit that was refused last, while it stands: the config in force is an older one. */
@@ -100,23 +102,24 @@ const accept = (
  */
 export const make = Effect.fn("ConfigSource.make")(function* (value: ConfigValue) {
   const validators = makeValidators()
-  const current = yield* Ref.make(yield* accept(validators, undefined, value))
+  let current = yield* accept(validators, undefined, value)
   const rejected = yield* Ref.make<ConfigSourceError | InvalidConfig | undefined>(undefined)
   // A subscriber that is 16 changes behind loses the oldest: only the newest config matters to anyone.
   const changes = yield* PubSub.sliding<FleetConfig>(16)
   const lock = yield* Effect.makeSemaphore(1)
   return {
-    current: Ref.get(current),
+    current: Effect.sync(() => current),
+    unsafeCurrent: () => current,
     changes: Stream.fromPubSub(changes),
     rejected: Ref.get(rejected),
     set: (next) =>
       Effect.gen(function* () {
-        const before = yield* Ref.get(current)
+        const before = current
         const verdict = accept(validators, before, next)
         yield* Ref.set(rejected, Either.isLeft(verdict) ? combine("value", [verdict.left]) : undefined)
         const config = yield* verdict
         if (config !== before) {
-          yield* Ref.set(current, config)
+          current = config
           yield* PubSub.publish(changes, config)
         }
         return config

@@ -242,7 +242,7 @@ export const make = (
         ? first.refusal
         : new ConfigSourceError({ origin: options.path, message: first.refusal?.message ?? "there is no config" })
     }
-    const current = yield* Ref.make(first.config)
+    let current = first.config
     const rejected = yield* Ref.make<Refusal | undefined>(undefined)
     // A subscriber that is 16 changes behind loses the oldest: only the newest config matters to anyone.
     const changes = yield* PubSub.sliding<FleetConfig>(16)
@@ -258,11 +258,11 @@ export const make = (
     const look = Effect.gen(function* () {
       if ((yield* fingerprint) === mark) return
       ;[mark, texts] = yield* readSettled
-      const before = yield* Ref.get(current)
+      const before = current
       const { config, refusal } = weigh(before, texts)
       yield* tell(refusal)
       if (config === undefined || config === before) return
-      yield* Ref.set(current, config)
+      current = config
       yield* PubSub.publish(changes, config)
       yield* Effect.logInfo(`config revision ${config.revision} is in force`)
     })
@@ -290,7 +290,8 @@ export const make = (
     )
 
     return {
-      current: Ref.get(current),
+      current: Effect.sync(() => current),
+      unsafeCurrent: () => current,
       changes: Stream.fromPubSub(changes),
       rejected: Ref.get(rejected)
     }

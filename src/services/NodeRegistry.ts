@@ -237,8 +237,8 @@ export interface Wakeups {
   readonly since: number
   /** Nodes expire from when this returns: whoever is to hear of it is there by then. */
   readonly ready: Effect.Effect<void>
-  /** Told after each look at the deadlines when the next one is due, in epoch milliseconds; infinite when no promise stands. */
-  readonly plan: (at: number) => void
+  /** Told after each look at the deadlines when the next is due, in epoch milliseconds: infinity when no promise stands. */
+  readonly plan: (at: number, now: number) => void
 }
 
 const resolvePolicy = (policy: Partial<HeartbeatPolicy> = {}): internal.Policy => {
@@ -451,7 +451,7 @@ export const make = (
       }
       lookedAt = now
       pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, earliest - now))
-      wakeups?.plan(earliest)
+      wakeups?.plan(earliest, now)
       return pause
     })
     const begin =
