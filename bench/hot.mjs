@@ -18,14 +18,14 @@ const request = (method, target, headers, body = "") => {
 }
 
 /** As MediaMTX sends it. */
-const authRequest = request(
+export const authRequest = request(
   "POST",
   `/auth?node=${NODE}&token=${token}`,
   { "User-Agent": "Go-http-client/1.1", "Content-Type": "application/json", "Accept-Encoding": "gzip" },
   `{"ip":"127.0.0.1","user":"viewer","password":"${PASSWORD}","token":"${PASSWORD}","action":"read","path":"cams/7","protocol":"rtsp","id":"c3c3c74b-3841-45b5-adf9-1ca1da9fd96e","query":"","userAgent":"Lavf59.27.100"}`
 )
 /** As busybox wget sends it, but for `Connection: close`, so that it can be measured with kept connections too. */
-const hookRequest = request(
+export const hookRequest = request(
   "POST",
   `/hooks?node=${NODE}`,
   { "User-Agent": "Wget", Authorization: `Bearer ${token}`, "Content-Type": "application/x-www-form-urlencoded" },

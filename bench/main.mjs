@@ -9,6 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { configRows } from "./config.mjs"
+import { honoRows } from "./hono.mjs"
 import { hotRows } from "./hot.mjs"
 import { nodeRows } from "./nodes.mjs"
 
@@ -21,7 +22,7 @@ const options = {
   seconds: Number(argument("seconds", "3"))
 }
 const only = argument("only", undefined)
-const parts = { hot: hotRows, config: configRows, nodes: nodeRows }
+const parts = { hot: hotRows, hono: honoRows, config: configRows, nodes: nodeRows }
 
 const rows = []
 for (const [name, part] of Object.entries(parts)) {

@@ -92,12 +92,12 @@ export const toPolicy = <Path extends string, Node extends string | undefined>(
   auth: Auth<Path, Node>,
   deadline: Duration.DurationInput = defaultDeadline
 ): AuthPolicy.Policy =>
-  AuthPolicy.deadline(deadline)(
-    typeof auth === "function"
-      ? AuthPolicy.fromFunction((request, options) =>
+  typeof auth === "function"
+    ? AuthPolicy.fromFunction(
+        (request, options) =>
           // The names are those of the config that nodes are given, and MediaMTX only asks about paths that it has; only
           // the actions on a node come without a path. Where the node must be named, the route has seen to it.
-          auth(reveal(request) as AuthQuestion<Path, Node>, options)
-        )
-      : auth
-  )
+          auth(reveal(request) as AuthQuestion<Path, Node>, options),
+        { deadline }
+      )
+    : AuthPolicy.deadline(deadline)(auth)
