@@ -1,0 +1,135 @@
+/**
+ * Recordings on a SQL database: the index survives a restart of the manager.
+ *
+ * Rows and the cursor of the hook log that they stand for are written in one transaction, so that after a crash exactly what
+ * is missing is read from the log again. Answers come from memory, so this process must be the only writer of the tables.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { NodeId } from "../services/NodeId.js"
+import * as Recordings from "../services/Recordings.js"
+
+/** Some drivers give integers of 64 bits as text. */
+const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
+
+const Row = Schema.Struct({
+  node: NodeId,
+  path: Schema.String,
+  start_at: Integer,
+  end_at: Integer,
+  file: Schema.String
+})
+const decodeRow = Schema.decodeUnknownEither(Row)
+const decodeCursor = Schema.decodeUnknown(Schema.Array(Schema.Struct({ cursor: Integer })))
+
+/** Rows that go into one statement: the event loop waits for it. */
+const AT_ONCE = 500
+
+const slices = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, i) => all.slice(i * AT_ONCE, (i + 1) * AT_ONCE))
+
+const readFailed = (cause: unknown) =>
+  new Recordings.RecordingsError({
+    reason: "ReadFailed",
+    message: "The index of recordings could not be read from the database",
+    cause
+  })
+const writeFailed = (cause: unknown) =>
+  new Recordings.RecordingsError({
+    reason: "WriteFailed",
+    message: "The index of recordings could not be written (is the disk full, or the database locked?)",
+    cause
+  })
+
+const makeStore = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+
+  // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
+  const upsertRows = sql.onDialectOrElse({
+    pg: () => (batch: string) =>
+      sql`
+      INSERT INTO recordings (node, path, start_at, file, end_at)
+      SELECT value ->> 0, value ->> 1, (value ->> 2)::bigint, value ->> 3, (value ->> 4)::bigint
+      FROM json_array_elements(${batch}::json)
+      ON CONFLICT (node, path, start_at, file) DO UPDATE SET end_at = excluded.end_at`,
+    // Without a WHERE, SQLite would read ON CONFLICT as the ON of a join.
+    orElse: () => (batch: string) =>
+      sql`
+      INSERT INTO recordings (node, path, start_at, file, end_at)
+      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(${batch}) WHERE TRUE
+      ON CONFLICT (node, path, start_at, file) DO UPDATE SET end_at = excluded.end_at`
+  })
+  const deleteRows = sql.onDialectOrElse({
+    pg: () => (batch: string) =>
+      sql`
+      DELETE FROM recordings WHERE (node, path, start_at, file) IN (
+        SELECT value ->> 0, value ->> 1, (value ->> 2)::bigint, value ->> 3 FROM json_array_elements(${batch}::json))`,
+    orElse: () => (batch: string) =>
+      sql`
+      DELETE FROM recordings WHERE (node, path, start_at, file) IN (
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(${batch}))`
+  })
+
+  const store: Recordings.RecordingsStore = {
+    load: Effect.gen(function* () {
+      const rows = yield* sql`SELECT node, path, start_at, file, end_at FROM recordings ORDER BY start_at`
+        .withoutTransform
+      const cursors = yield* Effect.flatMap(
+        sql`SELECT cursor FROM recordings_cursor WHERE id = 1`.withoutTransform,
+        decodeCursor
+      )
+      const good: Array<Recordings.StoredRecording> = []
+      let bad = 0
+      for (const row of rows) {
+        const decoded = decodeRow(row)
+        if (Either.isLeft(decoded)) {
+          bad++
+          continue
+        }
+        const { end_at, file, node, path, start_at } = decoded.right
+        good.push({ node, path, start: start_at, end: end_at, file: file === "" ? null : file })
+      }
+      if (bad > 0) yield* Effect.logWarning(`Skipped ${bad} rows of the index of recordings that do not decode`)
+      return { rows: good, cursor: cursors[0]?.cursor ?? 0 }
+    }).pipe(Effect.mapError(readFailed)),
+
+    write: (upsert, remove, cursor) =>
+      Effect.gen(function* () {
+        for (const rows of slices(remove)) {
+          yield* deleteRows(JSON.stringify(rows.map((r) => [r.node, r.path, r.start, r.file ?? ""]))).withoutTransform
+        }
+        for (const rows of slices(upsert)) {
+          yield* upsertRows(JSON.stringify(rows.map((r) => [r.node, r.path, r.start, r.file ?? "", r.end])))
+            .withoutTransform
+        }
+        yield* sql`
+          INSERT INTO recordings_cursor (id, cursor) VALUES (1, ${cursor})
+          ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor`.withoutTransform
+      }).pipe(sql.withTransaction, Effect.mapError(writeFailed))
+  }
+  return store
+})
+
+/** Over the database of the SqlClient, whose migrations must have been run. */
+export const make = (options: Recordings.RecordingsOptions = {}) =>
+  Effect.flatMap(makeStore, (store) => Recordings.make({ ...options, store }))
+
+/**
+ * Feed it with `Recordings.pump` from the durable HookBus of the same database: its cursor is a position in that log.
+ *
+ * @example
+ * ```ts
+ * const Index = Recordings.pump.pipe(
+ *   Layer.provideMerge(SqlRecordings.layer({ settings })),
+ *   Layer.provideMerge(SqlHookBus.layer()),
+ *   Layer.provide(SqliteNode.layer({ filename: "data/manager.sqlite" }))
+ * )
+ * ```
+ */
+export const layer = (
+  options?: Recordings.RecordingsOptions
+): Layer.Layer<Recordings.Recordings, Recordings.RecordingsError, SqlClient.SqlClient> =>
+  Layer.scoped(Recordings.Recordings, make(options))
