@@ -13,6 +13,7 @@ import { hookLog } from "./migrations/0001_hook_log.js"
 import { nodes } from "./migrations/0002_nodes.js"
 import { fleetState } from "./migrations/0003_fleet_state.js"
 import { jwtKeys } from "./migrations/0004_jwt_keys.js"
+import { recordings } from "./migrations/0005_recordings.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -22,7 +23,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0001_hook_log": hookLog,
   "0002_nodes": nodes,
   "0003_fleet_state": fleetState,
-  "0004_jwt_keys": jwtKeys
+  "0004_jwt_keys": jwtKeys,
+  "0005_recordings": recordings
 }
 
 /** Number of the last step. */
