@@ -5,6 +5,7 @@
  * read: `mp4` (tables in `moov`) and `fmp4` (`moof` fragments).
  */
 import { type FileHandle, open } from "node:fs/promises"
+import * as Data from "effect/Data"
 
 /** A box in a file: where it is and what it holds. */
 export interface Box {
@@ -40,8 +41,10 @@ export interface Mp4Info {
 }
 
 /** The file is no MP4, or ends before it should. */
-export class Mp4Error extends Error {
-  override readonly name = "Mp4Error"
+export class Mp4Error extends Data.TaggedError("Mp4Error")<{ readonly message: string }> {
+  constructor(message: string) {
+    super({ message })
+  }
 }
 
 /** No `moov` of a clip comes near it; a larger one is a broken size field. */
@@ -71,8 +74,7 @@ export const boxesIn = (bytes: Buffer, from: number, to: number): ReadonlyArray<
 export const childrenOf = (bytes: Buffer, box: Box): ReadonlyArray<Box> =>
   boxesIn(bytes, box.start + box.header, box.start + box.size)
 
-export const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined =>
-  boxes.find((box) => box.type === type)
+export const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined => boxes.find((box) => box.type === type)
 
 /** The box at the end of a path of types. */
 export const descend = (bytes: Buffer, from: ReadonlyArray<Box>, ...types: ReadonlyArray<string>): Box | undefined => {

@@ -6,6 +6,7 @@
  * description.
  */
 import type { FileHandle } from "node:fs/promises"
+import * as Data from "effect/Data"
 import {
   type Box,
   boxesIn,
@@ -37,8 +38,10 @@ export interface Joined {
 }
 
 /** The files are fine by themselves and can't be joined: other tracks, codecs or time scales. */
-export class NotJoinable extends Error {
-  override readonly name = "NotJoinable"
+export class NotJoinable extends Data.TaggedError("NotJoinable")<{ readonly message: string }> {
+  constructor(message: string) {
+    super({ message })
+  }
 }
 
 interface Track {
@@ -79,12 +82,7 @@ const rows = (bytes: Buffer, box: Box, width: number, skip = 0): { readonly coun
 }
 
 /** Spreads a run-length table over its samples. */
-const spread = (
-  bytes: Buffer,
-  box: Box,
-  out: Uint32Array | Int32Array,
-  read: (at: number) => number
-): number => {
+const spread = (bytes: Buffer, box: Box, out: Uint32Array | Int32Array, read: (at: number) => number): number => {
   const { at, count } = rows(bytes, box, 8)
   let sample = 0
   for (let i = 0; i < count; i++) {
@@ -381,7 +379,7 @@ const withDuration = (bytes: Buffer, at: Box, duration: number, offset: readonly
   const copy = Buffer.from(bytes.subarray(at.start, at.start + at.size))
   const from = at.header + 4
   if (versionOf(bytes, at) === 1) copy.writeBigUInt64BE(BigInt(duration), from + offset[1])
-  else copy.writeUInt32BE(duration > 0xffffffff ? 0xffffffff : duration, from + offset[0])
+  else copy.writeUInt32BE(Math.min(duration, 0xffffffff), from + offset[0])
   return copy
 }
 

@@ -1,0 +1,90 @@
+/**
+ * Sends bytes and ranges of files by a signed request, as one body with its length, never more of it in memory than a
+ * few chunks.
+ */
+import { createReadStream } from "node:fs"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { type HttpFailure, placeOf, readText, send } from "../support/Http.js"
+import { type BodyPart, sizeOfPart } from "./Mp4Join.js"
+
+/**
+ * The object was not stored.
+ * - `Unreachable`: no answer, or the connection broke.
+ * - `Busy`: the storage says to come back later.
+ * - `Exists`: there is an object of this name already, and it was not to be replaced.
+ * - `Expired`: the signed request is not valid any more: a new lease has a new one.
+ * - `Refused`: the storage does not take it, and will not take the same again.
+ */
+export class UploadError extends Data.TaggedError("UploadError")<{
+  readonly reason: "Unreachable" | "Busy" | "Exists" | "Expired" | "Refused"
+  readonly message: string
+}> {}
+
+export interface UploadRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const CHUNK = 256 * 1024
+
+async function* chunksOf(parts: ReadonlyArray<BodyPart>, onBytes: (bytes: number) => void) {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) {
+      for (let at = 0; at < part.byteLength; at += CHUNK) {
+        const chunk = part.subarray(at, Math.min(part.byteLength, at + CHUNK))
+        yield chunk
+        onBytes(chunk.byteLength)
+      }
+    } else if (part.end > part.start) {
+      const source = createReadStream(part.path, { start: part.start, end: part.end - 1, highWaterMark: CHUNK })
+      for await (const chunk of source) {
+        // A stream without encoding gives Buffers.
+        const bytes = chunk as Buffer
+        yield bytes
+        // Asked for more: these have been taken.
+        onBytes(bytes.byteLength)
+      }
+    }
+  }
+}
+
+const unreachable = (error: HttpFailure): UploadError =>
+  new UploadError({ reason: "Unreachable", message: `the storage can't be reached: ${error.message}` })
+
+/** S3 says what is wrong in XML, the manager's own storage in JSON. */
+const problemIn = (text: string): string => {
+  const xml = /<Code>([^<]{1,100})<\/Code>(?:[\s\S]*?<Message>([^<]{1,300})<\/Message>)?/.exec(text)
+  if (xml !== null) return `${xml[1]}${xml[2] === undefined ? "" : `: ${xml[2]}`}`
+  return /"message":"([^"]{1,300})"/.exec(text)?.[1] ?? ""
+}
+
+const TRANSIENT = new Set([408, 409, 425, 429, 500, 502, 503, 504])
+
+/** Gives the stored object's ETag, where the storage says it. */
+export const upload = (
+  request: UploadRequest,
+  parts: ReadonlyArray<BodyPart>,
+  onBytes: (bytes: number) => void
+): Effect.Effect<string | undefined, UploadError> =>
+  Effect.gen(function* () {
+    const size = parts.reduce((sum, part) => sum + sizeOfPart(part), 0)
+    const url = new URL(request.url)
+    const { "content-length": _, ...headers } = request.headers
+    const reply = yield* Effect.mapError(
+      send({ method: "PUT", url, headers, body: { size, chunks: chunksOf(parts, onBytes) }, idle: "60 seconds" }),
+      unreachable
+    )
+    const { status } = reply
+    if (status >= 200 && status < 300) {
+      yield* Effect.ignore(readText(reply, 64 * 1024))
+      return reply.header("etag")
+    }
+    const problem = problemIn(yield* Effect.orElseSucceed(readText(reply, 64 * 1024), () => ""))
+    const say = (reason: UploadError["reason"], what: string) =>
+      new UploadError({ reason, message: `${placeOf(url)}: ${what} (${[status, problem].filter(Boolean).join(" ")})` })
+    if (status === 412) return yield* say("Exists", "there is an object of this name already")
+    if (TRANSIENT.has(status)) return yield* say("Busy", "the storage can't take it right now")
+    if (status === 403 && /expired/i.test(problem)) return yield* say("Expired", "the signed URL has expired")
+    return yield* say("Refused", "the storage refused the upload")
+  }).pipe(Effect.scoped)

@@ -1,0 +1,133 @@
+/**
+ * HTTP calls over node:http, with bodies as streams: no redirect is followed, nothing is kept in memory, and a call is
+ * aborted with the fiber that makes it.
+ */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import { Readable } from "node:stream"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Scope } from "effect/Scope"
+
+/** No answer: the connection could not be made, broke, or was silent for too long. */
+export class HttpFailure extends Data.TaggedError("HttpFailure")<{
+  /** Without the query of the URL, which may hold a signature. */
+  readonly message: string
+  /** Node's code, such as ECONNREFUSED; `ETIMEDOUT` for silence. */
+  readonly code: string
+}> {}
+
+export interface HttpReply {
+  readonly status: number
+  readonly header: (name: string) => string | undefined
+  readonly body: Http.IncomingMessage
+}
+
+export interface HttpRequest {
+  readonly method: "GET" | "PUT" | "POST"
+  readonly url: URL
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Sent with `content-length: size`. */
+  readonly body?: { readonly size: number; readonly chunks: AsyncIterable<Uint8Array> } | undefined
+  /** No byte in either direction for this long: the call has failed (default 30 seconds). */
+  readonly idle?: Duration.DurationInput | undefined
+}
+
+/** Where a URL leads, without its credentials and its query. */
+export const placeOf = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`
+
+const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : "")
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ECONNRESET: "the connection was cut",
+  EPIPE: "the connection was cut",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "the name can't be looked up right now",
+  EHOSTUNREACH: "the host can't be reached",
+  ENETUNREACH: "there is no way to that network",
+  ETIMEDOUT: "there was no answer in time",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+  CERT_HAS_EXPIRED: "its certificate has expired"
+}
+
+const failure = (request: HttpRequest, error: Error): HttpFailure => {
+  const code = codeOf(error)
+  return new HttpFailure({
+    code,
+    message: `${request.method} ${placeOf(request.url)}: ${words[code] ?? (error.message || code)}`
+  })
+}
+
+const timeout = (): Error => Object.assign(new Error("no byte came or went in time"), { code: "ETIMEDOUT" })
+
+/**
+ * Sends a request and gives the answer when its head is there, which may be before the body was sent. The connection is
+ * given up with the scope.
+ */
+export const send = (request: HttpRequest): Effect.Effect<HttpReply, HttpFailure, Scope> =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly reply: HttpReply; readonly outgoing: Http.ClientRequest }, HttpFailure>(
+      (resume, signal) => {
+        const { body, headers, method, url } = request
+        const outgoing = (url.protocol === "https:" ? Https : Http).request(url, {
+          method,
+          headers: { ...headers, ...(body === undefined ? {} : { "content-length": String(body.size) }) },
+          signal
+        })
+        outgoing.setTimeout(Duration.toMillis(request.idle ?? "30 seconds"), () => outgoing.destroy(timeout()))
+        const source = body === undefined ? undefined : Readable.from(body.chunks, { objectMode: false })
+        outgoing.once("response", (incoming) => {
+          // After the head, errors belong to whoever reads the body; without a reader they must not end the process.
+          incoming.on("error", () => {})
+          resume(
+            Effect.succeed({
+              outgoing,
+              reply: {
+                status: incoming.statusCode ?? 0,
+                header: (name) => {
+                  const value = incoming.headers[name]
+                  return typeof value === "object" ? value[0] : value
+                },
+                body: incoming
+              }
+            })
+          )
+        })
+        outgoing.on("error", (error) => {
+          source?.destroy()
+          resume(Effect.fail(failure(request, error)))
+        })
+        if (source === undefined) outgoing.end()
+        else {
+          source.once("error", (error) => outgoing.destroy(error))
+          source.pipe(outgoing)
+        }
+      }
+    ),
+    ({ outgoing, reply }) =>
+      Effect.sync(() => {
+        // One that was read to its end goes back to the pool by itself.
+        if (!reply.body.complete || !outgoing.writableFinished) outgoing.destroy()
+      })
+  ).pipe(Effect.map(({ reply }) => reply))
+
+/** The rest of a body, up to `limit` bytes: what comes after is not read. */
+export const readText = (reply: HttpReply, limit = 4 * 1024 * 1024): Effect.Effect<string, HttpFailure> =>
+  Effect.tryPromise({
+    try: async () => {
+      const chunks: Array<Uint8Array> = []
+      let size = 0
+      for await (const chunk of reply.body) {
+        // node:http gives Buffers unless an encoding was set.
+        const bytes = chunk as Uint8Array
+        size += bytes.byteLength
+        if (size > limit) break
+        chunks.push(bytes)
+      }
+      return Buffer.concat(chunks).toString("utf8")
+    },
+    catch: (error) =>
+      new HttpFailure({ code: error instanceof Error ? codeOf(error) : "", message: "the answer broke off" })
+  })
