@@ -10,8 +10,7 @@ const { code } = await bundle(here("./workerd/Contracts.ts"), {
   alias: { "@effect/vitest": here("./workerd/MiniVitest.ts") }
 })
 const miniflare = new Miniflare({
-  modules: true,
-  script: code,
+  modules: [{ type: "ESModule", path: "worker.js", contents: code }],
   compatibilityDate: "2026-03-01",
   host: "127.0.0.1",
   durableObjects: { RUNNER: { className: "Runner", useSQLite: true } },

@@ -1,5 +1,15 @@
 /** Bundles a Worker as wrangler would: one ES module, Worker conditions, nothing of Node. */
+import { fileURLToPath } from "node:url"
 import { type BuildOptions, type BuildResult, build } from "esbuild"
+
+const src = (path: string) => fileURLToPath(new URL(`../../../../src/${path}`, import.meta.url))
+
+/** The package by its name is its source, so that a test needs no build. */
+export const ourPackage = {
+  "@livecams/mtx-manager/hono": src("hono.ts"),
+  "@livecams/mtx-manager/workers": src("workers.ts"),
+  "@livecams/mtx-manager": src("index.ts")
+}
 
 export const bundle = async (
   entry: string,
@@ -17,6 +27,7 @@ export const bundle = async (
     metafile: true,
     write: false,
     logLevel: "silent",
+    alias: ourPackage,
     ...more
   })
   const code = result.outputFiles?.[0]?.text

@@ -1,0 +1,215 @@
+/** A whole manager in workerd, called over HTTP: with state in the object's own SQLite, and in D1. */
+import { createHash } from "node:crypto"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import { Miniflare } from "miniflare"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { bundle } from "./workerd/bundle.js"
+
+const bearer = { authorization: "Bearer shared-key" }
+const FORM = { ...bearer, "content-type": "application/x-www-form-urlencoded" }
+const JSON_TYPE = { ...bearer, "content-type": "application/json" }
+
+interface Running {
+  readonly call: (path: string, init?: RequestInit) => ReturnType<Miniflare["dispatchFetch"]>
+  /** Resolves when the object has served an alarm. */
+  readonly alarm: Promise<void>
+  /** Kills workerd. */
+  readonly stop: () => Promise<void>
+}
+
+let code = ""
+const start = async (state: "object" | "d1", folder: string): Promise<Running> => {
+  let heard: () => void = () => undefined
+  const alarm = new Promise<void>((resolve) => {
+    heard = resolve
+  })
+  const miniflare = new Miniflare({
+    modules: [{ type: "ESModule", path: "worker.js", contents: code }],
+    compatibilityDate: "2026-03-01",
+    host: "127.0.0.1",
+    durableObjects: { MANAGER: { className: "ManagerObject", useSQLite: true } },
+    durableObjectsPersist: join(folder, "objects"),
+    d1Databases: ["DB"],
+    d1Persist: join(folder, "d1"),
+    bindings: { STATE: state, SECRET: `sha256:${createHash("sha256").update("let me in").digest("base64")}` },
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      createInterface(stdout).on("line", (line) => {
+        if (line.includes("the alarm has been served")) heard()
+      })
+      stderr.resume()
+    }
+  })
+  await miniflare.ready
+  let stopped: Promise<void> | undefined
+  return {
+    call: (path, init = {}) =>
+      // Node's own types and miniflare's differ in what a body may be; these are strings.
+      miniflare.dispatchFetch(`https://fleet.test${path}`, init as Parameters<Miniflare["dispatchFetch"]>[1]),
+    alarm,
+    stop: () => {
+      stopped ??= miniflare.dispose()
+      return stopped
+    }
+  }
+}
+
+const hook = (running: Running, id: number | string, event = "connect") =>
+  running.call("/mtx/hooks?node=n1", { method: "POST", headers: FORM, body: `event=${event}&type=srtConn&id=${id}` })
+
+const heartbeat = (running: Running, node: string) =>
+  running.call(`/mtx/nodes/${node}/heartbeat`, {
+    method: "POST",
+    headers: JSON_TYPE,
+    body: JSON.stringify({ instance: "i1", status: "ok", mediamtxVersion: "v1.20.1" })
+  })
+
+/** Reads events until `enough` says so, then leaves. */
+const events = async (running: Running, query: string, enough: (text: string) => boolean): Promise<string> => {
+  const response = await running.call(`/mtx/events?${query}`, { headers: bearer })
+  assert.strictEqual(response.status, 200)
+  assert.include(response.headers.get("content-type"), "text/event-stream")
+  if (response.body === null) throw new Error("no body")
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let text = ""
+  while (!enough(text)) {
+    const { done, value } = await reader.read()
+    if (done) break
+    text += decoder.decode(value, { stream: true })
+  }
+  await reader.cancel()
+  return text
+}
+
+const nodeOf = async (running: Running, node: string) => {
+  const response = await running.call(`/mtx/nodes/${node}`, { headers: bearer })
+  assert.strictEqual(response.status, 200)
+  const record: unknown = await response.json()
+  if (typeof record !== "object" || record === null) throw new Error("no record")
+  return Object.fromEntries(Object.entries(record))
+}
+
+beforeAll(async () => {
+  ;({ code } = await bundle(fileURLToPath(new URL("./workerd/ManagerWorker.ts", import.meta.url))))
+})
+
+for (const state of ["object", "d1"] as const) {
+  describe(`a manager in workerd, state in ${state}`, () => {
+    let folder = ""
+    let running: Running
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), "mtx-workers-"))
+      running = await start(state, folder)
+    })
+    afterAll(async () => {
+      await running.stop()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    it("gives nodes their config, and says when they have it", async () => {
+      const response = await running.call("/mtx/?node=n1", { headers: bearer })
+      assert.strictEqual(response.status, 200)
+      const text = await response.text()
+      assert.include(text, "https://fleet.test/mtx/hooks?node=n1")
+      assert.include(text, "https://fleet.test/mtx/auth?node=n1")
+      assert.isTrue(text.endsWith("# end of mtx-manager config\n"))
+      const etag = response.headers.get("etag") ?? ""
+      const again = await running.call("/mtx/?node=n1", { headers: { ...bearer, "if-none-match": etag } })
+      assert.strictEqual(again.status, 304)
+      const stranger = await running.call("/mtx/?node=n1", { headers: { authorization: "Bearer wrong" } })
+      assert.strictEqual(stranger.status, 401)
+    })
+
+    it("decides by rules", async () => {
+      const ask = async (password: string) => {
+        const body = {
+          ip: "203.0.113.9",
+          user: "cam",
+          password,
+          token: password,
+          action: "publish",
+          path: "cam",
+          protocol: "rtsp",
+          id: null,
+          query: "",
+          userAgent: ""
+        }
+        const response = await running.call("/mtx/auth?node=n1&token=shared-key", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body)
+        })
+        return response.status
+      }
+      assert.strictEqual(await ask("let me in"), 204)
+      assert.strictEqual(await ask("guess"), 403)
+    })
+
+    it("records hooks, shows them in the state, and tells of them as they come", async () => {
+      const live = events(running, "event=connect", (text) => text.includes('"id":"live"'))
+      // The stream begins at some moment: what is reported again with another id is heard sooner or later.
+      let heard = false
+      const text = live.finally(() => {
+        heard = true
+      })
+      for (let i = 0; !heard && i < 200; i++) {
+        assert.strictEqual((await hook(running, "live")).status, 204)
+        assert.strictEqual((await hook(running, "live", "disconnect")).status, 204)
+      }
+      assert.match(await text, /^id: \d+$/m)
+      assert.strictEqual((await hook(running, "open")).status, 204)
+      const shown = await (await running.call("/mtx/state", { headers: bearer })).json()
+      assert.include(JSON.stringify(shown), '"id":"open"')
+    })
+
+    it("belongs to an app around it, which keeps its own routes", async () => {
+      assert.strictEqual(await (await running.call("/hello")).text(), "from the app around it")
+      assert.strictEqual((await running.call("/mtx/docs")).status, 200)
+      assert.include(await (await running.call("/mtx/openapi.json")).text(), '"openapi"')
+    })
+
+    it("lets a silent node expire while it is in memory", async () => {
+      assert.strictEqual((await heartbeat(running, "silent")).status, 200)
+      const text = await events(running, "after=0&node=silent", (soFar) => soFar.includes("node_offline"))
+      assert.isBelow(text.indexOf("node_stale"), text.indexOf("node_offline"))
+      assert.strictEqual((await nodeOf(running, "silent"))["status"], "offline")
+    })
+
+    it("every hook that was acknowledged is there after the process was killed", async () => {
+      const acknowledged: Array<number> = []
+      const burst = Array.from({ length: 300 }, async (_, i) => {
+        const response = await hook(running, i).catch(() => undefined)
+        if (response?.status === 204) acknowledged.push(i)
+        // In the middle of the others.
+        if (acknowledged.length === 100) void running.stop()
+      })
+      await Promise.all(burst)
+      await running.stop()
+      assert.isAtLeast(acknowledged.length, 100)
+      running = await start(state, folder)
+      assert.strictEqual((await hook(running, "last")).status, 204)
+      const text = await events(running, "after=0", (soFar) => soFar.includes('"id":"last"'))
+      const missing = acknowledged.filter((id) => !text.includes(`"id":"${id}"`))
+      assert.deepStrictEqual(missing, [])
+    })
+
+    it("is woken by its alarm when a node's silence is to be noticed", async () => {
+      assert.strictEqual((await heartbeat(running, "lost")).status, 200)
+      await running.stop()
+      running = await start(state, folder)
+      // Nobody has called it since.
+      await running.alarm
+      const woken = Date.now()
+      const text = await events(running, "after=0&node=lost", (soFar) => soFar.includes("node_offline"))
+      assert.include(text, "node_stale")
+      const record = await nodeOf(running, "lost")
+      assert.strictEqual(record["status"], "offline")
+      assert.isBelow(Date.parse(String(record["statusSince"])), woken + 2000)
+    })
+  })
+}

@@ -1,0 +1,43 @@
+/** A Worker for the tests: a manager below `/mtx`, with state where `STATE` says, in a hurry to let nodes expire. */
+import { manager, path } from "@livecams/mtx-manager/hono"
+import { type D1Database, managerObject, type ObjectNamespace, rules, worker } from "@livecams/mtx-manager/workers"
+import { Hono } from "hono"
+
+interface Env {
+  readonly MANAGER: ObjectNamespace
+  readonly DB: D1Database
+  readonly STATE: "object" | "d1"
+  readonly SECRET: string
+}
+
+const Managed = managerObject((env: Env, object) => {
+  const mtx = manager({
+    base: "https://fleet.test/mtx",
+    key: "shared-key",
+    state: object.state({
+      heartbeats: { interval: "500 millis", staleAfter: 2, offlineAfter: 4, tolerance: 0 },
+      database: env.STATE === "d1" ? env.DB : undefined
+    }),
+    config: { paths: { cam: path({ record: true }) } },
+    auth: rules({
+      users: [{ name: "cam", secret: env.SECRET }],
+      rules: [{ allow: ["publish"], users: ["cam"] }]
+    })
+  })
+  const app = new Hono()
+  app.get("/hello", (c) => c.text("from the app around it"))
+  app.route("/mtx", mtx)
+  return { fetch: (request, bindings) => app.fetch(request, bindings), ready: mtx.ready }
+})
+
+/** Says when it was woken, which a test can't ask without waking it. */
+export class ManagerObject extends Managed {
+  override async alarm(): Promise<void> {
+    await super.alarm()
+    console.log("the alarm has been served")
+  }
+}
+
+const entry = worker((env: Env) => env.MANAGER)
+// biome-ignore lint/style/noDefaultExport: the runtime wants it so
+export default entry
