@@ -225,6 +225,12 @@ export const make = Effect.gen(function* () {
       count(counted.unobserved)
       return
     }
+    try {
+      if (registry.unsafeObserve?.(node, observation) === true) return
+    } catch (error) {
+      runFork(registryProblem(Cause.die(error)))
+      return
+    }
     const effect = registry.observe(node, observation)
     if (settled(effect) !== undefined) return
     observing++

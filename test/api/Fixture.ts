@@ -82,6 +82,11 @@ const registry = Layer.effect(
     )
     return NodeRegistry.NodeRegistry.of({
       ...real,
+      unsafeObserve: (node, observation) => {
+        if (probe.broken.registry || real.unsafeObserve?.(node, observation) !== true) return false
+        probe.observed.push([node, observation])
+        return true
+      },
       observe: (node, observation) => {
         probe.observed.push([node, observation])
         return Effect.zipRight(guard, real.observe(node, observation))

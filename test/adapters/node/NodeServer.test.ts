@@ -340,7 +340,25 @@ layer(served, { excludeTestServices: true })("NodeServer", (it) => {
                   return found.length === 1 && found.every((status) => status < 500)
                 }
               ),
-              { numRuns: 600 }
+              {
+                numRuns: 600,
+                // What chance rarely puts together: requests that get all the way through.
+                examples: [
+                  [["GET", "/?node=n1"], [], "", true],
+                  [
+                    ["POST", `/auth?node=n1&token=${KEY}`],
+                    ["Content-Type: application/json"],
+                    JSON.stringify(authBody({ user: "alice", password: "wonder" })),
+                    true
+                  ],
+                  [
+                    ["POST", "/hooks?node=n1"],
+                    ["Content-Type: application/x-www-form-urlencoded"],
+                    "event=demand&path=cam&query=",
+                    true
+                  ]
+                ]
+              }
             )
           )
           // The fuzz is worth something only where it gets past the doors.
