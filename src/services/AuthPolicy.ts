@@ -199,12 +199,22 @@ export type AuthFunction<R = never> = (
   options: { readonly signal: AbortSignal }
 ) => Answer | Promise<Answer> | Effect.Effect<Answer, unknown, R>
 
+/** Milliseconds. Timers that are longer fire at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 const ALLOWED = AuthDecision.Allow({ reason: "the auth function allows it" })
 const allowedNow = Effect.succeed(ALLOWED)
 const DENIED = AuthDecision.Deny({ reason: "the auth function denies it" })
 const FAILED = AuthDecision.Deny({ reason: "the auth function failed; the manager's log says why" })
 
-const toDecision = (answer: Answer): AuthDecision => {
+/**
+ * What an answer decides.
+ *
+ * @throws TypeError for anything else than `true`, `false` and a decision
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toDecision = (answer: Answer): AuthDecision => {
   if (answer === true) return ALLOWED
   if (answer === false) return DENIED
   // Typed code can't get here with anything else, but JavaScript can: `undefined` must not allow.
@@ -214,8 +224,13 @@ const toDecision = (answer: Answer): AuthDecision => {
   throw new TypeError("an auth function must answer true, false or an AuthDecision")
 }
 
-/** The signal of one call, made when it is asked for: most functions never look at it. */
-class Call {
+/**
+ * What goes to a function besides the question. Its signal is made when it is asked for: most functions never look at it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class AuthFunctionCall {
   #controller: AbortController | undefined
   #aborted = false
   get signal(): AbortSignal {
@@ -266,16 +281,19 @@ export const fromFunction = (
     }
   }
 
-  const promised = (answer: PromiseLike<Answer>, call: Call, request: AuthRequest): Effect.Effect<AuthDecision> => {
+  const promised = (
+    answer: PromiseLike<Answer>,
+    call: AuthFunctionCall,
+    request: AuthRequest
+  ): Effect.Effect<AuthDecision> => {
     // Never rejects, so that nothing is left unhandled if nobody waits.
     const decided = answer.then(
       (value) => answered(value, request),
       (error: unknown) => failed(Cause.fail(error), request)
     )
     return Effect.async<AuthDecision>((resume) => {
-      // A timer can't be longer than this, and then means "at once".
       const timer =
-        millis > 2 ** 31 - 1
+        millis > LONGEST_TIMER
           ? undefined
           : setTimeout(() => {
               call.abort()
@@ -300,7 +318,7 @@ export const fromFunction = (
   }
 
   const asked = (request: AuthRequest): Effect.Effect<AuthDecision> => {
-    const call = new Call()
+    const call = new AuthFunctionCall()
     let result: ReturnType<AuthFunction>
     try {
       result = f(request, call)
@@ -314,7 +332,13 @@ export const fromFunction = (
   return make((request) => Effect.suspend(() => asked(request)))
 }
 
-const tooLate = (duration: Duration.Duration): AuthDecision =>
+/**
+ * The denial of a policy that has not decided in time.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tooLate = (duration: Duration.Duration): AuthDecision =>
   AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` })
 
 /** Disconnected: a policy that can't be interrupted must not hold the answer back. */

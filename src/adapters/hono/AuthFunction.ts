@@ -1,9 +1,14 @@
 /** `auth`: who may do what, decided by a plain function. */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import type { AuthProtocol } from "../../mediamtx/AuthRequest.js"
+import * as AuthCall from "../../api/AuthCall.js"
+import { settled } from "../../api/Settled.js"
+import type { AuthAction, AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
 import { parseQuery } from "../../mediamtx/QueryString.js"
 import * as AuthPolicy from "../../services/AuthPolicy.js"
+import type { NodeId } from "../../services/NodeId.js"
 
 /** Who asks: a client of a node, by what it says of itself. */
 export interface AuthActor<Node extends string | undefined = string | undefined> {
@@ -65,26 +70,29 @@ export const defaultDeadline: Duration.DurationInput = "2 seconds"
 
 const nothing: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
 
-/** The question with its secrets laid open, for the function that decides by them. */
-const reveal = (request: AuthPolicy.AuthRequest) => {
-  const query = Redacted.value(request.query)
-  return {
-    action: request.action,
-    actor: {
-      ip: request.ip,
-      user: request.user,
-      password: Redacted.value(request.password),
-      token: Redacted.value(request.token),
-      id: request.id,
-      userAgent: request.userAgent,
-      node: request.node
-    },
-    payload: {
-      path: request.path,
-      protocol: request.protocol,
-      query: query === "" ? nothing : parseQuery(query)
-    }
+/** The question as the function gets it. */
+const questionOf = <Path extends string, Node extends string | undefined>(
+  from: {
+    readonly action: AuthAction
+    readonly path: string
+    readonly protocol: AuthProtocol
+    readonly ip: string
+    readonly user: string
+    readonly id: string | null
+    readonly userAgent: string
+  },
+  node: NodeId | undefined,
+  secrets: { readonly password: string; readonly token: string; readonly query: string }
+): AuthQuestion<Path, Node> => {
+  const { password, query, token } = secrets
+  const question = {
+    action: from.action,
+    actor: { ip: from.ip, user: from.user, password, token, id: from.id, userAgent: from.userAgent, node },
+    payload: { path: from.path, protocol: from.protocol, query: query === "" ? nothing : parseQuery(query) }
   }
+  // The names are those of the config that nodes are given, and MediaMTX only asks about paths that it has; only the
+  // actions on a node come without a path. Where the node must be named, the route has seen to it.
+  return question as AuthQuestion<Path, Node>
 }
 
 /** The policy, within its deadline. */
@@ -95,9 +103,101 @@ export const toPolicy = <Path extends string, Node extends string | undefined>(
   typeof auth === "function"
     ? AuthPolicy.fromFunction(
         (request, options) =>
-          // The names are those of the config that nodes are given, and MediaMTX only asks about paths that it has; only
-          // the actions on a node come without a path. Where the node must be named, the route has seen to it.
-          auth(reveal(request) as AuthQuestion<Path, Node>, options),
+          auth(
+            questionOf(request, request.node, {
+              password: Redacted.value(request.password),
+              token: Redacted.value(request.token),
+              query: Redacted.value(request.query)
+            }),
+            options
+          ),
         { deadline }
       )
     : AuthPolicy.deadline(deadline)(auth)
+
+/** Decides on a call of MediaMTX; never throws, never rejects. */
+export type Decider = (
+  node: NodeId | undefined,
+  body: AuthRequestBody
+) => AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision>
+
+const run = (
+  effect: Effect.Effect<AuthPolicy.AuthDecision>
+): AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision> => settled(effect)?.value ?? Effect.runPromise(effect)
+
+/**
+ * As `toPolicy`, where there is nothing else to run on: a function in Promise style is then called without a fiber, which
+ * would cost more than all the rest of the call.
+ */
+export const toDecider = <Path extends string>(
+  auth: Auth<Path>,
+  deadline: Duration.DurationInput = defaultDeadline
+): Decider => {
+  if (typeof auth !== "function") {
+    const policy = AuthPolicy.deadline(deadline)(auth)
+    return (node, body) => run(policy.decide(AuthCall.question(node, body)))
+  }
+  const limit = Duration.decode(deadline)
+  const millis = Math.min(Duration.toMillis(limit), 2 ** 31 - 1)
+  const late = AuthPolicy.tooLate(limit)
+
+  // Failures go the long way, which knows how to tell of them.
+  let failing = false
+  let outcome: { readonly error: unknown } | undefined
+  const reporter = AuthPolicy.fromFunction(() => {
+    if (outcome !== undefined) throw outcome.error
+    return true
+  })
+  const report = (node: NodeId | undefined, body: AuthRequestBody, failure: typeof outcome) => {
+    failing = failure !== undefined
+    outcome = failure
+    const decision = Effect.runPromise(reporter.decide(AuthCall.question(node, body)))
+    outcome = undefined
+    return decision
+  }
+  const failed = (node: NodeId | undefined, body: AuthRequestBody, error: unknown) => report(node, body, { error })
+  const answered = (node: NodeId | undefined, body: AuthRequestBody, answer: AuthAnswer) => {
+    let decision: AuthPolicy.AuthDecision
+    try {
+      decision = AuthPolicy.toDecision(answer)
+    } catch (error) {
+      return failed(node, body, error)
+    }
+    if (failing) report(node, body, undefined)
+    return decision
+  }
+
+  return (node, body) => {
+    const call = new AuthPolicy.AuthFunctionCall()
+    try {
+      const answer = auth(
+        // MediaMTX repeats the password as the token when none was given.
+        questionOf<Path, string | undefined>(body, node, {
+          password: body.password,
+          token: body.token === body.password ? "" : body.token,
+          query: body.query
+        }),
+        call
+      )
+      if (!Predicate.isPromiseLike(answer)) return answered(node, body, answer)
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          call.abort()
+          resolve(late)
+        }, millis)
+        answer.then(
+          (value) => {
+            clearTimeout(timer)
+            resolve(answered(node, body, value))
+          },
+          (error: unknown) => {
+            clearTimeout(timer)
+            resolve(failed(node, body, error))
+          }
+        )
+      })
+    } catch (error) {
+      return failed(node, body, error)
+    }
+  }
+}

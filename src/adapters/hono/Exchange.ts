@@ -43,10 +43,16 @@ export const unread = HotResponse.fromError(
   new InvalidRequest({ message: "the request could not be read to its end", issues: [] })
 )
 
+const encoder = new TextEncoder()
+const notUtf8 = Uint8Array.of(0xff)
+
 const whole = async (c: Context): Promise<HotRequest["body"]> => {
-  // By Hono's own reader: a middleware may have read the body already, and Hono then has it.
-  const bytes = new Uint8Array(await c.req.arrayBuffer())
-  return bytes.length > BODY_LIMIT ? TooLarge : bytes
+  // By Hono's own reader: a middleware may have read the body already, and Hono then has it. As text, which is the
+  // quickest, though what is not UTF-8 becomes U+FFFD there: then the text no longer has the length of the body.
+  const text = await c.req.text()
+  if (text.length > BODY_LIMIT) return TooLarge
+  if (!text.includes("\uFFFD")) return text
+  return encoder.encode(text).length === Number(c.req.raw.headers.get("content-length")) ? text : notUtf8
 }
 
 const piecewise = async (stream: ReadableStream<Uint8Array>): Promise<HotRequest["body"]> => {
@@ -78,7 +84,8 @@ export const readBody = (c: Context): Promise<HotRequest["body"]> => {
   const length = c.req.raw.headers.get("content-length")
   // No more can come than was announced: HTTP itself sees to that.
   if (length !== null) return Number(length) > BODY_LIMIT ? Promise.resolve(TooLarge) : whole(c)
-  if (c.req.raw.bodyUsed) return whole(c)
+  if (c.req.raw.bodyUsed)
+    return c.req.arrayBuffer().then((bytes) => (bytes.byteLength > BODY_LIMIT ? TooLarge : new Uint8Array(bytes)))
   const { body } = c.req.raw
   return body === null ? Promise.resolve("") : piecewise(body)
 }

@@ -6,7 +6,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
 import { type Context, Hono } from "hono"
@@ -19,7 +18,6 @@ import { authBody, type HotRequest, hookBody } from "../../api/HotRequest.js"
 import * as HotResponse from "../../api/HotResponse.js"
 import * as Query from "../../api/Query.js"
 import { invalidField } from "../../api/RequestIssues.js"
-import { settled } from "../../api/Settled.js"
 import { repairUrl } from "../../api/UrlRepair.js"
 import type { AuthRequestBody } from "../../mediamtx/AuthRequest.js"
 import { plainSecret } from "../../mediamtx/CommandText.js"
@@ -32,7 +30,7 @@ import { sha256 } from "../../services/AuthPolicy/Sha256.js"
 import type { AuthDecision } from "../../services/AuthPolicy.js"
 import { equal } from "../../services/Credentials.js"
 import { isNodeId, type NodeId } from "../../services/NodeId.js"
-import { type Auth, toPolicy } from "./AuthFunction.js"
+import { type Auth, toDecider } from "./AuthFunction.js"
 import { hotRequest, readBody, send, unread } from "./Exchange.js"
 import { type HookListener, hookArguments } from "./HookListener.js"
 import { targetOf } from "./Mount.js"
@@ -139,10 +137,10 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
 ): Hono => {
   const config200 = replies(config)
   const key = options.key === undefined ? undefined : plainSecret("key", options.key)
-  const policy = options.auth === undefined ? undefined : toPolicy(options.auth, options.deadline)
+  const decide = options.auth === undefined ? undefined : toDecider(options.auth, options.deadline)
   // Which names a path can have is a type only.
   const on = options.on as HookListener | undefined
-  const routes = ["/", ...(on === undefined ? [] : ["/hooks"]), ...(policy === undefined ? [] : ["/auth"])]
+  const routes = ["/", ...(on === undefined ? [] : ["/hooks"]), ...(decide === undefined ? [] : ["/auth"])]
 
   /** Why the caller may not, if they may not. */
   const refused = (c: Context, query: Query.Query): HotResponse.HotResponse | undefined => {
@@ -178,15 +176,9 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     const decoded = authBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
-    if (policy === undefined) return notFound
-    const effect = policy.decide(AuthCall.question(node, body))
-    const known = settled(effect)
-    if (known !== undefined) return decided(known.value, body)
-    return new Promise((resolve) => {
-      Effect.runFork(effect).addObserver((exit) =>
-        resolve(Exit.isSuccess(exit) ? decided(exit.value, body) : failure(Cause.squash(exit.cause)))
-      )
-    })
+    if (decide === undefined) return notFound
+    const decision = decide(node, body)
+    return decision instanceof Promise ? decision.then((late) => decided(late, body)) : decided(decision, body)
   }
 
   const give = (c: Context): HotResponse.HotResponse => {
