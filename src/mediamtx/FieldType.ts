@@ -50,6 +50,11 @@ export interface FieldType<A> {
   readonly onNull: "unset" | "empty" | "refused"
   /** Values must not be printed. */
   readonly secret: boolean
+  /**
+   * What MediaMTX makes of a valid value, as plain data: values of other spelling that mean the same (`60s`, `1m`) give
+   * equal data. Absent: the value itself.
+   */
+  readonly meaning?: ((value: unknown) => unknown) | undefined
 }
 
 /**
@@ -211,9 +216,12 @@ export const textWith = (options: {
   readonly secret?: boolean
   /** A value that a number was likely meant to be: 10 becomes "10s". */
   readonly fromNumber?: (value: number) => string
+  /** See {@link FieldType.meaning}. */
+  readonly meaning?: (value: string) => unknown
   readonly check: (value: string) => ReadonlyArray<Problem> | undefined
 }): FieldType<string> => {
   const show = options.secret === true ? kindOnly : describe
+  const { meaning } = options
   const check: Check = (value) =>
     typeof value === "string"
       ? options.check(value)
@@ -232,7 +240,8 @@ export const textWith = (options: {
     schema: Schema.String.pipe(Schema.filter(filterBy(check))),
     check,
     onNull: options.onNull ?? "unset",
-    secret: options.secret ?? false
+    secret: options.secret ?? false,
+    ...(meaning !== undefined && { meaning: (value: unknown) => meaning(String(value)) })
   }
 }
 
@@ -309,6 +318,8 @@ export const list = <A>(
   options?: {
     readonly name?: string
     readonly check?: (value: ReadonlyArray<unknown>) => ReadonlyArray<Problem> | undefined
+    /** MediaMTX keeps it as a set: neither order nor repetition means anything. */
+    readonly unordered?: boolean
   }
 ): FieldType<ReadonlyArray<A>> => {
   const name = options?.name ?? `list of ${item.name}`
@@ -340,9 +351,25 @@ export const list = <A>(
           ),
     check,
     onNull: "refused",
-    secret: item.secret
+    secret: item.secret,
+    meaning: (value) => {
+      const items = Array.isArray(value) ? value.map((each) => item.meaning?.(each) ?? each) : []
+      return options?.unordered === true ? [...new Set(items)].sort() : items
+    }
   }
 }
+
+/** What stands in the struct behind a field that was not given. */
+const zero = (type: AnyFieldType): unknown =>
+  type.json === "boolean"
+    ? false
+    : type.json === "integer" || type.json === "number"
+      ? 0
+      : type.json === "array"
+        ? []
+        : type.json === "object"
+          ? {}
+          : ""
 
 /**
  * @since 0.1.0
@@ -422,7 +449,16 @@ export const record = <const Fields extends { readonly [name: string]: AnyFieldT
     schema: schema as unknown as Schema.Schema<{ readonly [K in keyof Fields]?: ValueOf<Fields[K]> | undefined }>,
     check,
     onNull: "unset",
-    secret: false,
+    secret: [...known.values()].some((type) => type.secret),
+    meaning: (value) => {
+      const given = isObject(value) ? value : {}
+      return Object.fromEntries(
+        [...known].map(([name, type]) => {
+          const item = given[name] ?? zero(type)
+          return [name, type.meaning?.(item) ?? item]
+        })
+      )
+    },
     fields
   }
 }

@@ -239,7 +239,7 @@ export const globalFields = {
 
   rtsp: field(boolean, true, "rtsp", "Turn on the RTSP server."),
   rtspTransports: field(
-    list(RtspServerTransport),
+    list(RtspServerTransport, { unordered: true }),
     ["udp", "multicast", "tcp"],
     "rtsp",
     "How RTSP clients may carry media; the handshake is always TCP."

@@ -141,6 +141,7 @@ export const GoDuration: FieldType<string> = textWith({
   expected,
   onNull: "empty",
   fromNumber: (value) => `${value}s`,
+  meaning: (value) => `${goDurationToNanos(value) ?? value}ns`,
   check: (value) => {
     if (goDurationToNanos(value) !== undefined) return undefined
     const compact = value.replace(/\s+/g, "").toLowerCase()

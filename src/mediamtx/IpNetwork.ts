@@ -119,6 +119,13 @@ export const IpNetwork: FieldType<string> = textWith({
   name: "IP or CIDR",
   expected,
   onNull: "refused",
+  meaning: (value) => {
+    const network = parseIpNetwork(value)
+    if (network === undefined) return value
+    // The host's bits are cut off: 10.0.0.7/8 is 10.0.0.0/8.
+    const shift = BigInt(128 - network.bits)
+    return `${((network.address >> shift) << shift).toString(16)}/${network.bits}`
+  },
   check: (value) =>
     parseIpNetwork(value) === undefined
       ? problem("invalid-ip-network", `${JSON.stringify(value.slice(0, 60))} is not an IP or CIDR`, expected)

@@ -49,6 +49,7 @@ export const StringSize: FieldType<string> = textWith({
   expected,
   onNull: "refused",
   fromNumber: (value) => stringSizeFromBytes(value),
+  meaning: (value) => stringSizeToBytes(value) ?? value,
   check: (value) =>
     stringSizeToBytes(value) === undefined
       ? problem(
