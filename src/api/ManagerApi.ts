@@ -17,6 +17,7 @@ import { HooksApi } from "./HooksApi.js"
 import { NodesApi } from "./NodesApi.js"
 import { tidySpec } from "./OpenApiSpec.js"
 import { StateApi } from "./StateApi.js"
+import { TokensApi } from "./TokensApi.js"
 
 export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(ConfigApi)
@@ -24,6 +25,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(HooksApi)
   .add(NodesApi)
   .add(StateApi)
+  .add(TokensApi)
   .add(HealthApi)
   // The data of each server-sent event: no endpoint answers with it, but clients want its schema.
   .annotate(HttpApi.AdditionalSchemas, [HookRecord, InvalidRequest])

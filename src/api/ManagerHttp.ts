@@ -37,6 +37,7 @@ import { fromDecodeError } from "./Params.js"
 import * as Query from "./Query.js"
 import * as RouteTable from "./RouteTable.js"
 import { AdminAccess, AuthCallAccess, NodeAccess } from "./Security.js"
+import { tokensGroup } from "./TokensHandlers.js"
 
 /** The whole API as one HTTP app that never fails, and needs nothing but the request. */
 export interface ManagerHttpShape {
@@ -313,7 +314,7 @@ const onCause = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-const groups = Layer.mergeAll(configGroup, hooksGroup, authGroup, nodesGroup, stateGroup, healthGroup)
+const groups = Layer.mergeAll(configGroup, hooksGroup, authGroup, nodesGroup, stateGroup, tokensGroup, healthGroup)
 
 const repairRequest = (
   input: Context.Context<HttpServerRequest.HttpServerRequest>

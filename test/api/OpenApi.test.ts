@@ -37,6 +37,8 @@ describe("OpenAPI", () => {
       "POST /nodes/{id}/heartbeat",
       "GET /state",
       "GET /events",
+      "POST /tokens",
+      "GET /jwks.json",
       "GET /healthz",
       "GET /readyz"
     ])

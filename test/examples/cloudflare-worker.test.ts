@@ -87,7 +87,9 @@ describe("examples/cloudflare-worker", () => {
     assert.strictEqual(config.status, 200)
     const text = await config.text()
     assert.include(text, "rtsp://192.0.2.10/stream")
-    assert.include(text, "https://mtx-manager.YOUR-NAME.workers.dev/auth?node=n1")
+    const base = new URL((await readWrangler()).vars["BASE"] ?? "").origin
+    assert.include(text, `${base}/auth?node=n1`)
+    assert.include(text, `${base}/hooks?node=n1`)
 
     const ask = async (action: string, path: string, user: string, password: string) => {
       const response = await call(`https://manager.test/auth?node=n1&token=${KEY}`, {

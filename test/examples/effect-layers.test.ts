@@ -41,7 +41,7 @@ it.scoped("examples/effect-layers serves, and its own policy decides", () =>
 
     // TestClock stands at midnight.
     expect(yield* ask({ action: "read", path: "cams/1" })).toBe(403)
-    yield* TestClock.adjust("12 hours")
+    yield* TestClock.adjust("6 hours")
     expect(yield* ask({ action: "read", path: "cams/1" })).toBe(204)
   }).pipe(Effect.provide(server({ port: 0 })))
 )

@@ -29,11 +29,13 @@ import * as ConfigSourceFile from "../../services/ConfigSourceFile.js"
 import * as Credentials from "../../services/Credentials.js"
 import type { FleetStateError } from "../../services/FleetState.js"
 import type { HookBusError, HookRetention } from "../../services/HookBus.js"
+import * as JwtIssuer from "../../services/JwtIssuer.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import type { HeartbeatPolicy, NodeRegistryError } from "../../services/NodeRegistry.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
+import * as SqlJwtKeys from "../../sql/SqlJwtKeys.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
 import type { ManagerFileError } from "./ManagerFile.js"
@@ -60,6 +62,8 @@ export interface ManagerOptions
   readonly heartbeats?: Partial<HeartbeatPolicy> | undefined
   /** How many events are kept, and for how long. */
   readonly retention?: HookRetention | undefined
+  /** Tokens for nodes with `authMethod: jwt` (default: `issuer` is `base`). */
+  readonly jwt?: JwtIssuer.JwtIssuerOptions | undefined
 }
 
 /** Why the server can't start. Each has a message for people. */
@@ -68,6 +72,7 @@ export type ManagerError =
   | ConfigSourceError
   | FleetStateError
   | HookBusError
+  | JwtIssuer.JwtIssuerError
   | ManagerFileError
   | NodeRegistryError
   | NodeServer.ListenError
@@ -77,11 +82,12 @@ export type ManagerError =
 export const services = (
   options: ManagerOptions
 ): Layer.Layer<
-  ManagerApi.Services,
+  ManagerApi.Services | JwtIssuer.JwtIssuer,
   Exclude<ManagerError, NodeServer.ListenError>,
   FileSystem.FileSystem | Path.Path
 > => {
-  const storage = Layer.merge(SqlFleetState.layer(), NodeEventLog.layer).pipe(
+  const issuer = JwtIssuer.layer({ issuer: String(options.base), ...options.jwt }).pipe(Layer.provide(SqlJwtKeys.layer))
+  const storage = Layer.mergeAll(SqlFleetState.layer(), NodeEventLog.layer, issuer).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),
