@@ -62,6 +62,20 @@ describe("GroupCommit", () => {
     })
   )
 
+  it.scoped("a batch has its size, which a single item may exceed", () =>
+    Effect.gen(function* () {
+      const { batches, commit } = yield* recorder
+      const group = yield* GroupCommit.make<number, number, string>({ ...options, commit, maxBatchSize: 100 })
+      const sizes = [40, 60, 1, 500, 50, 50, 50]
+      const answers = yield* Effect.forEach(sizes, (size, n) => group.submit(n, size), { concurrency: "unbounded" })
+      assert.deepStrictEqual(
+        answers,
+        range(7).map((n) => n * 2)
+      )
+      assert.deepStrictEqual(yield* batches, [[0, 1], [2], [3], [4, 5], [6]])
+    })
+  )
+
   it.scoped("fails at once when the queue is full, by count and by size, and recovers", () =>
     Effect.gen(function* () {
       const { commit, open, entered } = yield* gated

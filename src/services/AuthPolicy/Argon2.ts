@@ -70,12 +70,17 @@ export interface Argon2Shape {
   readonly hash: (input: Argon2Input) => Effect.Effect<Uint8Array, Argon2Unavailable>
 }
 
-/** WebAssembly in the calling thread. Loaded at the first use, since it is 100 KiB that most never need. */
+/**
+ * Imported by a name that bundlers don't follow: a Worker would carry 85 KiB (gzip) that it may not even run.
+ */
+const wasmModule: string = "hash-wasm"
+
+/** WebAssembly in the calling thread. Loaded at the first use, since most never need it. */
 const inProcess: Argon2Shape = {
   hash: (input) =>
     Effect.tryPromise({
       try: async () => {
-        const wasm = await import("hash-wasm")
+        const wasm: typeof import("hash-wasm") = await import(/* @vite-ignore */ wasmModule)
         return wasm[input.variant]({
           password: Redacted.value(input.password),
           salt: input.salt,

@@ -15,6 +15,7 @@ import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
 import { jwtKeysContract } from "../../../../src/testing/JwtKeysContract.js"
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
 import { tests } from "./MiniVitest.js"
+import { sqlClientSuite } from "./SqlClientSuite.js"
 
 interface Storage extends DurableObjectSqlite.DurableObjectSqliteStorage {
   deleteAll(): Promise<void>
@@ -72,16 +73,19 @@ const emptied = (empty: (of: Effect.Effect.Success<typeof here>) => Promise<void
 const databases = {
   "Durable Object SQLite": {
     open: Layer.unwrapEffect(Effect.map(here, objectOf)),
-    empty: emptied(({ storage }) => storage.deleteAll())
+    empty: emptied(({ storage }) => storage.deleteAll()),
+    interactive: true
   },
   D1: {
     open: Layer.unwrapEffect(Effect.map(here, d1Of)),
-    empty: emptied(({ db }) => emptyD1(db))
+    empty: emptied(({ db }) => emptyD1(db)),
+    interactive: false
   }
 }
 
-for (const [name, { empty, open }] of Object.entries(databases)) {
+for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
   const fresh = Layer.unwrapEffect(Effect.as(empty, open))
+  sqlClientSuite(name, { fresh, again: Layer.fresh(open), interactive })
   hookBusContract(`SqlHookBus.layer on ${name}`, {
     layer: (retention) => Layer.provide(SqlHookBus.layer(retention), fresh),
     storage: Effect.as(empty, (retention) => Layer.provide(SqlHookBus.layer(retention), open))
