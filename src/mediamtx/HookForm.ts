@@ -9,7 +9,16 @@
 import * as Either from "effect/Either"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { HookEvent } from "./HookEvent.js"
+import {
+  ConnectEvent,
+  DemandEvent,
+  HookEvent,
+  InitEvent,
+  ReadEvent,
+  SegmentCompleteEvent,
+  SegmentCreateEvent,
+  SourceEvent
+} from "./HookEvent.js"
 
 /** The form's keys, for documentation and for clients that encode properly. */
 export const HookFormFields = Schema.Struct({
@@ -89,6 +98,24 @@ const fields = (body: string): Either.Either<Fields, HookFormIssue> => {
 }
 
 const decodeEvent = Schema.decodeUnknownEither(HookEvent, { errors: "all" })
+/** The union tries its members one after the other; by its name an event is one of them only. */
+type Decoder = (input: unknown) => Either.Either<HookEvent, ParseError>
+const decoderOf = <A extends HookEvent, I>(
+  member: Schema.Schema<A, I> & { readonly fields: { readonly event: { readonly literals: ReadonlyArray<string> } } }
+): ReadonlyArray<readonly [unknown, Decoder]> => {
+  const decode = Schema.decodeUnknownEither(member)
+  return member.fields.event.literals.map((name) => [name, decode])
+}
+const decoders: ReadonlyMap<unknown, Decoder> = new Map([
+  ...decoderOf(ConnectEvent),
+  ...decoderOf(InitEvent),
+  ...decoderOf(DemandEvent),
+  ...decoderOf(SourceEvent),
+  ...decoderOf(ReadEvent),
+  ...decoderOf(SegmentCreateEvent),
+  ...decoderOf(SegmentCompleteEvent)
+])
+
 /** The form's name of a HookEvent field. */
 export const formName = (field: string): string =>
   field === "segmentPath" ? "segment_path" : field === "segmentDuration" ? "segment_duration" : field
@@ -111,7 +138,10 @@ export type HookDecodeError =
   | { readonly _tag: "Schema"; readonly error: ParseError }
 
 const finish = (input: unknown): Either.Either<HookEvent, HookDecodeError> => {
-  const decoded = decodeEvent(input)
+  const quick = decoders.get(typeof input === "object" && input !== null && "event" in input ? input.event : undefined)
+  const known = quick?.(input)
+  // What is wrong is told by the union, which knows of all that could have been meant.
+  const decoded = known !== undefined && Either.isRight(known) ? known : decodeEvent(input)
   if (Either.isLeft(decoded)) return Either.left({ _tag: "Schema", error: decoded.left })
   const issue = checkText(decoded.right)
   return issue === undefined ? Either.right(decoded.right) : Either.left({ _tag: "Field", issue })
