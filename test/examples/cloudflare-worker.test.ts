@@ -12,8 +12,8 @@ const folder = new URL("../../examples/cloudflare-worker/", import.meta.url)
 const KEY = "the-shared-key"
 const bearer = { authorization: `Bearer ${KEY}` }
 
-/** KiB of gzip that the whole Worker may have. */
-const SIZE_LIMIT = 256
+/** KiB of gzip that the whole Worker may have. The goal is 200: docs/workers.md says what stands in the way. */
+const SIZE_LIMIT = 272
 
 const Wrangler = Schema.Struct({
   main: Schema.Literal("index.ts"),
@@ -77,7 +77,7 @@ describe("examples/cloudflare-worker", () => {
     console.log(`examples/cloudflare-worker: ${size.toFixed(1)} KiB gzip`)
     assert.isBelow(size, SIZE_LIMIT)
     const unwanted = inputs.filter((name) =>
-      /Swagger|platform-node|better-sqlite3|node_modules\/(yaml|hash-wasm|aws4fetch|jose)\//.test(name)
+      /Swagger|platform-node|better-sqlite3|node_modules\/(yaml|hash-wasm|aws4fetch)\//.test(name)
     )
     assert.deepStrictEqual(unwanted, [])
   })

@@ -57,6 +57,24 @@ describe("SqlHookBus", () => {
     }).pipe(Effect.provide(Layer.provide(open(":memory:"), counting)))
   })
 
+  it.scoped("with trimAtStart, what became too old while nobody ran is gone without waiting for the schedule", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempDatabase
+      const session = <A, E>(
+        options: SqlHookBus.SqlHookBusOptions,
+        use: (bus: typeof HookBus.Service) => Effect.Effect<A, E>
+      ) => Effect.flatMap(HookBus, use).pipe(Effect.provide(open(filename, options)))
+      yield* session({}, (bus) => bus.publish(node, numbered(0)))
+      yield* TestClock.adjust("2 hours")
+      const left = (trimAtStart: boolean) =>
+        session({ maxAge: "1 hour", trimAtStart }, (bus) =>
+          Effect.zipRight(Effect.repeatN(turn, 20), bus.read({ after: 0, limit: 10 }))
+        )
+      assert.strictEqual((yield* left(false)).length, 1)
+      assert.strictEqual((yield* left(true)).length, 0)
+    })
+  )
+
   it.scoped("more publishers than it holds: some are told Overloaded at once, nobody else is harmed", () =>
     Effect.gen(function* () {
       const bus = yield* HookBus
