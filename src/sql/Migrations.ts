@@ -14,6 +14,7 @@ import { nodes } from "./migrations/0002_nodes.js"
 import { fleetState } from "./migrations/0003_fleet_state.js"
 import { jwtKeys } from "./migrations/0004_jwt_keys.js"
 import { recordings } from "./migrations/0005_recordings.js"
+import { playbackJobs } from "./migrations/0006_playback_jobs.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -24,7 +25,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0002_nodes": nodes,
   "0003_fleet_state": fleetState,
   "0004_jwt_keys": jwtKeys,
-  "0005_recordings": recordings
+  "0005_recordings": recordings,
+  "0006_playback_jobs": playbackJobs
 }
 
 /** Number of the last step. */
