@@ -56,15 +56,7 @@ export const make = (options: {
         method: request.method,
         url: new URL(request.path, base),
         headers: { authorization, accept: "application/json", ...(body && { "content-type": "application/json" }) },
-        body:
-          body === undefined
-            ? undefined
-            : {
-                size: body.byteLength,
-                chunks: (async function* () {
-                  yield body
-                })()
-              },
+        body: body === undefined ? undefined : { size: body.byteLength, write: (write) => write(body) },
         idle
       }),
       away

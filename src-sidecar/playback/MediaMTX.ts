@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type HttpFailure, type HttpReply, readText, send } from "../support/Http.js"
+import { makeMeter } from "../support/Memory.js"
 import { formatTime, type Interval, MICROS_PER_MILLI, parseTime } from "./Window.js"
 
 /**
@@ -140,10 +141,13 @@ export const make = (options: MediaMTXOptions): MediaMTXShape => {
     const reply = yield* Effect.mapError(send({ method: "GET", url, headers, idle: "120 seconds" }), unreachable)
     if (reply.status !== 200) return yield* refusal(reply)
     let ours: { readonly cause: unknown } | undefined
+    const meter = makeMeter()
     const count = new Transform({
+      highWaterMark: 64 * 1024,
       transform: (chunk: Buffer, _encoding, done) => {
         try {
           onBytes(chunk.length)
+          meter(chunk.length)
           done(null, chunk)
         } catch (cause) {
           ours = { cause }
@@ -151,7 +155,7 @@ export const make = (options: MediaMTXOptions): MediaMTXShape => {
         }
       }
     })
-    const out = createWriteStream(file, { mode: 0o600, highWaterMark: 256 * 1024 })
+    const out = createWriteStream(file, { mode: 0o600, highWaterMark: 128 * 1024 })
     out.once("error", (cause) => {
       ours ??= { cause }
     })

@@ -2,7 +2,7 @@
  * Sends bytes and ranges of files by a signed request, as one body with its length, never more of it in memory than a
  * few chunks.
  */
-import { createReadStream } from "node:fs"
+import { open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type HttpFailure, placeOf, readText, send } from "../support/Http.js"
@@ -28,26 +28,34 @@ export interface UploadRequest {
 
 const CHUNK = 256 * 1024
 
-async function* chunksOf(parts: ReadonlyArray<BodyPart>, onBytes: (bytes: number) => void) {
-  for (const part of parts) {
-    if (part instanceof Uint8Array) {
-      for (let at = 0; at < part.byteLength; at += CHUNK) {
-        const chunk = part.subarray(at, Math.min(part.byteLength, at + CHUNK))
-        yield chunk
-        onBytes(chunk.byteLength)
+/**
+ * Writes the parts, each chunk when the one before has been handed to the operating system: then its memory is used again,
+ * and no upload needs more than one chunk.
+ */
+const writeParts =
+  (parts: ReadonlyArray<BodyPart>, onBytes: (bytes: number) => void) =>
+  async (write: (chunk: Uint8Array) => Promise<void>): Promise<void> => {
+    const buffer = Buffer.allocUnsafeSlow(CHUNK)
+    for (const part of parts) {
+      if (part instanceof Uint8Array) {
+        await write(part)
+        onBytes(part.byteLength)
+        continue
       }
-    } else if (part.end > part.start) {
-      const source = createReadStream(part.path, { start: part.start, end: part.end - 1, highWaterMark: CHUNK })
-      for await (const chunk of source) {
-        // A stream without encoding gives Buffers.
-        const bytes = chunk as Buffer
-        yield bytes
-        // Asked for more: these have been taken.
-        onBytes(bytes.byteLength)
+      const file = await open(part.path, "r")
+      try {
+        for (let at = part.start; at < part.end; ) {
+          const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK, part.end - at), at)
+          if (bytesRead === 0) throw new Error(`${part.path} is shorter than it was`)
+          await write(buffer.subarray(0, bytesRead))
+          onBytes(bytesRead)
+          at += bytesRead
+        }
+      } finally {
+        await file.close()
       }
     }
   }
-}
 
 const unreachable = (error: HttpFailure): UploadError =>
   new UploadError({ reason: "Unreachable", message: `the storage can't be reached: ${error.message}` })
@@ -72,7 +80,7 @@ export const upload = (
     const url = new URL(request.url)
     const { "content-length": _, ...headers } = request.headers
     const reply = yield* Effect.mapError(
-      send({ method: "PUT", url, headers, body: { size, chunks: chunksOf(parts, onBytes) }, idle: "60 seconds" }),
+      send({ method: "PUT", url, headers, body: { size, write: writeParts(parts, onBytes) }, idle: "60 seconds" }),
       unreachable
     )
     const { status } = reply

@@ -54,7 +54,9 @@ export const run = (settings: Settings): Effect.Effect<never, Spool.SpoolError> 
           })
         )
       ),
-      Effect.retry(again)
+      Effect.retry(again),
+      // The schedule has no end.
+      Effect.orDie
     )
 
     const loop = lease.pipe(

@@ -42,9 +42,8 @@ const health = async (): Promise<never> => {
 
 /** Signals interrupt it; a second one ends the process at once. */
 const work = (): void => {
-  const settings = fromEnvironment(process.env)
-  if (Either.isLeft(settings)) return fail(settings.left.join("\nmtx-playback: "))
-  const program = Worker.run(settings.right).pipe(Effect.provide(Log.layer(settings.right.logLevel)))
+  const settings = Either.getOrElse(fromEnvironment(process.env), (problems) => fail(problems.join("\nmtx-playback: ")))
+  const program = Worker.run(settings).pipe(Effect.provide(Log.layer(settings.logLevel)))
   const fiber = Effect.runFork(program)
   let stopping = false
   const stop = () => {

@@ -4,7 +4,6 @@
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
-import { Readable } from "node:stream"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,8 +27,10 @@ export interface HttpRequest {
   readonly method: "GET" | "PUT" | "POST"
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Sent with `content-length: size`. */
-  readonly body?: { readonly size: number; readonly chunks: AsyncIterable<Uint8Array> } | undefined
+  /** Sent with `content-length: size`. A chunk may be used again when its `write` has returned. */
+  readonly body?:
+    | { readonly size: number; readonly write: (write: (chunk: Uint8Array) => Promise<void>) => Promise<void> }
+    | undefined
   /** No byte in either direction for this long: the call has failed (default 30 seconds). */
   readonly idle?: Duration.DurationInput | undefined
 }
@@ -64,54 +65,64 @@ const timeout = (): Error => Object.assign(new Error("no byte came or went in ti
 
 /**
  * Sends a request and gives the answer when its head is there, which may be before the body was sent. The connection is
- * given up with the scope.
+ * given up with the scope, and when the caller is interrupted.
  */
 export const send = (request: HttpRequest): Effect.Effect<HttpReply, HttpFailure, Scope> =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly reply: HttpReply; readonly outgoing: Http.ClientRequest }, HttpFailure>(
-      (resume, signal) => {
-        const { body, headers, method, url } = request
-        const outgoing = (url.protocol === "https:" ? Https : Http).request(url, {
-          method,
-          headers: { ...headers, ...(body === undefined ? {} : { "content-length": String(body.size) }) },
-          signal
+  Effect.uninterruptibleMask((restore) =>
+    restore(exchange(request)).pipe(
+      Effect.tap(({ outgoing, reply }) =>
+        Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            // One that was read to its end goes back to the pool by itself.
+            if (!reply.body.complete || !outgoing.writableFinished) outgoing.destroy()
+          })
+        )
+      ),
+      Effect.map(({ reply }) => reply)
+    )
+  )
+
+const exchange = (request: HttpRequest) =>
+  Effect.async<{ readonly reply: HttpReply; readonly outgoing: Http.ClientRequest }, HttpFailure>((resume, signal) => {
+    const { body, headers, method, url } = request
+    const outgoing = (url.protocol === "https:" ? Https : Http).request(url, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { "content-length": String(body.size) }) },
+      signal
+    })
+    outgoing.setTimeout(Duration.toMillis(request.idle ?? "30 seconds"), () => outgoing.destroy(timeout()))
+    outgoing.once("response", (incoming) => {
+      // After the head, errors belong to whoever reads the body; without a reader they must not end the process.
+      incoming.on("error", () => {})
+      resume(
+        Effect.succeed({
+          outgoing,
+          reply: {
+            status: incoming.statusCode ?? 0,
+            header: (name) => {
+              const value = incoming.headers[name]
+              return typeof value === "object" ? value[0] : value
+            },
+            body: incoming
+          }
         })
-        outgoing.setTimeout(Duration.toMillis(request.idle ?? "30 seconds"), () => outgoing.destroy(timeout()))
-        const source = body === undefined ? undefined : Readable.from(body.chunks, { objectMode: false })
-        outgoing.once("response", (incoming) => {
-          // After the head, errors belong to whoever reads the body; without a reader they must not end the process.
-          incoming.on("error", () => {})
-          resume(
-            Effect.succeed({
-              outgoing,
-              reply: {
-                status: incoming.statusCode ?? 0,
-                header: (name) => {
-                  const value = incoming.headers[name]
-                  return typeof value === "object" ? value[0] : value
-                },
-                body: incoming
-              }
-            })
-          )
-        })
-        outgoing.on("error", (error) => {
-          source?.destroy()
-          resume(Effect.fail(failure(request, error)))
-        })
-        if (source === undefined) outgoing.end()
-        else {
-          source.once("error", (error) => outgoing.destroy(error))
-          source.pipe(outgoing)
-        }
-      }
-    ),
-    ({ outgoing, reply }) =>
-      Effect.sync(() => {
-        // One that was read to its end goes back to the pool by itself.
-        if (!reply.body.complete || !outgoing.writableFinished) outgoing.destroy()
-      })
-  ).pipe(Effect.map(({ reply }) => reply))
+      )
+    })
+    outgoing.on("error", (error) => resume(Effect.fail(failure(request, error))))
+    if (body === undefined) {
+      outgoing.end()
+      return
+    }
+    const write = (chunk: Uint8Array): Promise<void> =>
+      new Promise((resolve, reject) =>
+        outgoing.write(chunk, (error) => (error === null || error === undefined ? resolve() : reject(error)))
+      )
+    body.write(write).then(
+      () => outgoing.end(),
+      // Also after an early answer, when the connection is given up and with it the rest of the body.
+      (error) => outgoing.destroy(error instanceof Error ? error : new Error(String(error)))
+    )
+  })
 
 /** The rest of a body, up to `limit` bytes: what comes after is not read. */
 export const readText = (reply: HttpReply, limit = 4 * 1024 * 1024): Effect.Effect<string, HttpFailure> =>
