@@ -95,25 +95,97 @@ const questionOf = <Path extends string, Node extends string | undefined>(
   return question as AuthQuestion<Path, Node>
 }
 
+type Decision = Effect.Effect<AuthPolicy.AuthDecision>
+
+/**
+ * Asks a function, within its deadline: now, or by a promise that never rejects.
+ *
+ * Not by `AuthPolicy.fromFunction`, because the fibers of that cost as much as all the rest of a call. What goes wrong
+ * does go that way: it knows how to tell of failures. `request` is only made for that.
+ */
+const asking = <Path extends string, Node extends string | undefined>(
+  auth: AuthFunction<Path, Node>,
+  deadline: Duration.DurationInput
+) => {
+  const limit = Duration.decode(deadline)
+  // Timers that are longer fire at once.
+  const millis = Math.min(Duration.toMillis(limit), 2 ** 31 - 1)
+  const late = Effect.succeed(AuthPolicy.tooLate(limit))
+  const failures = new WeakMap<AuthPolicy.AuthRequest, { readonly error: unknown }>()
+  const reporter = AuthPolicy.fromFunction((request) => {
+    const failure = failures.get(request)
+    if (failure !== undefined) throw failure.error
+    return true
+  })
+  let failing = false
+
+  const failed = (request: AuthPolicy.AuthRequest, error: unknown): Decision => {
+    failing = true
+    failures.set(request, { error })
+    return reporter.decide(request)
+  }
+  const answered = (answer: AuthAnswer, request: () => AuthPolicy.AuthRequest): Decision => {
+    let decision: Decision
+    try {
+      decision = Effect.succeed(AuthPolicy.toDecision(answer))
+    } catch (error) {
+      return failed(request(), error)
+    }
+    if (!failing) return decision
+    failing = false
+    return Effect.zipRight(reporter.decide(request()), decision)
+  }
+
+  return (question: AuthQuestion<Path, Node>, request: () => AuthPolicy.AuthRequest): Decision | Promise<Decision> => {
+    const call = new AuthPolicy.AuthFunctionCall()
+    let answer: ReturnType<typeof auth>
+    try {
+      answer = auth(question, call)
+    } catch (error) {
+      return failed(request(), error)
+    }
+    if (!Predicate.isPromiseLike(answer)) return answered(answer, request)
+    const promise = answer
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        call.abort()
+        resolve(late)
+      }, millis)
+      promise.then(
+        (value) => {
+          clearTimeout(timer)
+          resolve(answered(value, request))
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          resolve(failed(request(), error))
+        }
+      )
+    })
+  }
+}
+
 /** The policy, within its deadline. */
 export const toPolicy = <Path extends string, Node extends string | undefined>(
   auth: Auth<Path, Node>,
   deadline: Duration.DurationInput = defaultDeadline
-): AuthPolicy.Policy =>
-  typeof auth === "function"
-    ? AuthPolicy.fromFunction(
-        (request, options) =>
-          auth(
-            questionOf(request, request.node, {
-              password: Redacted.value(request.password),
-              token: Redacted.value(request.token),
-              query: Redacted.value(request.query)
-            }),
-            options
-          ),
-        { deadline }
-      )
-    : AuthPolicy.deadline(deadline)(auth)
+): AuthPolicy.Policy => {
+  if (typeof auth !== "function") return AuthPolicy.deadline(deadline)(auth)
+  const ask = asking(auth, deadline)
+  return AuthPolicy.make((request) => {
+    const question = questionOf<Path, Node>(request, request.node, {
+      password: Redacted.value(request.password),
+      token: Redacted.value(request.token),
+      query: Redacted.value(request.query)
+    })
+    const decision = ask(question, () => request)
+    return decision instanceof Promise
+      ? Effect.async((resume) => {
+          decision.then(resume)
+        })
+      : decision
+  })
+}
 
 /** Decides on a call of MediaMTX; never throws, never rejects. */
 export type Decider = (
@@ -121,14 +193,10 @@ export type Decider = (
   body: AuthRequestBody
 ) => AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision>
 
-const run = (
-  effect: Effect.Effect<AuthPolicy.AuthDecision>
-): AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision> => settled(effect)?.value ?? Effect.runPromise(effect)
+const run = (decision: Decision): AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision> =>
+  settled(decision)?.value ?? Effect.runPromise(decision)
 
-/**
- * As `toPolicy`, where there is nothing else to run on: a function in Promise style is then called without a fiber, which
- * would cost more than all the rest of the call.
- */
+/** As `toPolicy`, where there is nothing else to run on. */
 export const toDecider = <Path extends string>(
   auth: Auth<Path>,
   deadline: Duration.DurationInput = defaultDeadline
@@ -137,67 +205,15 @@ export const toDecider = <Path extends string>(
     const policy = AuthPolicy.deadline(deadline)(auth)
     return (node, body) => run(policy.decide(AuthCall.question(node, body)))
   }
-  const limit = Duration.decode(deadline)
-  const millis = Math.min(Duration.toMillis(limit), 2 ** 31 - 1)
-  const late = AuthPolicy.tooLate(limit)
-
-  // Failures go the long way, which knows how to tell of them.
-  let failing = false
-  let outcome: { readonly error: unknown } | undefined
-  const reporter = AuthPolicy.fromFunction(() => {
-    if (outcome !== undefined) throw outcome.error
-    return true
-  })
-  const report = (node: NodeId | undefined, body: AuthRequestBody, failure: typeof outcome) => {
-    failing = failure !== undefined
-    outcome = failure
-    const decision = Effect.runPromise(reporter.decide(AuthCall.question(node, body)))
-    outcome = undefined
-    return decision
-  }
-  const failed = (node: NodeId | undefined, body: AuthRequestBody, error: unknown) => report(node, body, { error })
-  const answered = (node: NodeId | undefined, body: AuthRequestBody, answer: AuthAnswer) => {
-    let decision: AuthPolicy.AuthDecision
-    try {
-      decision = AuthPolicy.toDecision(answer)
-    } catch (error) {
-      return failed(node, body, error)
-    }
-    if (failing) report(node, body, undefined)
-    return decision
-  }
-
+  const ask = asking(auth, deadline)
   return (node, body) => {
-    const call = new AuthPolicy.AuthFunctionCall()
-    try {
-      const answer = auth(
-        // MediaMTX repeats the password as the token when none was given.
-        questionOf<Path, string | undefined>(body, node, {
-          password: body.password,
-          token: body.token === body.password ? "" : body.token,
-          query: body.query
-        }),
-        call
-      )
-      if (!Predicate.isPromiseLike(answer)) return answered(node, body, answer)
-      return new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          call.abort()
-          resolve(late)
-        }, millis)
-        answer.then(
-          (value) => {
-            clearTimeout(timer)
-            resolve(answered(node, body, value))
-          },
-          (error: unknown) => {
-            clearTimeout(timer)
-            resolve(failed(node, body, error))
-          }
-        )
-      })
-    } catch (error) {
-      return failed(node, body, error)
-    }
+    const question = questionOf<Path, string | undefined>(body, node, {
+      password: body.password,
+      // MediaMTX repeats the password there when no token was given.
+      token: body.token === body.password ? "" : body.token,
+      query: body.query
+    })
+    const decision = ask(question, () => AuthCall.question(node, body))
+    return decision instanceof Promise ? decision.then(run) : run(decision)
   }
 }

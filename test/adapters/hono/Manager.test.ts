@@ -302,6 +302,28 @@ describe("manager", () => {
       }
     })
 
+    it("logs the first failure of a row only, and the first of the next", async () => {
+      const log = capture()
+      let broken = false
+      const app = kept(
+        manager({
+          ...small,
+          logger: log.layer,
+          auth: async () => {
+            if (broken) throw new Error("db down")
+            return true
+          }
+        })
+      )
+      const statuses: Array<number> = []
+      for (const now of [true, true, false, true]) {
+        broken = now
+        statuses.push((await app.request(`/auth?node=a&token=${KEY}`, authCall({ user: "u" }))).status)
+      }
+      assert.deepEqual(statuses, [403, 403, 204, 403])
+      assert.strictEqual(log.lines.filter((line) => line.includes("db down")).length, 2)
+    })
+
     it("denies at the deadline, and tells the function that nobody waits any more", async () => {
       let aborted = false
       const { status, text } = await decide(

@@ -280,11 +280,10 @@ describe("Store", () => {
   })
 })
 
-const sorted = (value: unknown): unknown =>
-  Array.isArray(value)
-    ? value.map(sorted)
-    : typeof value === "object" && value !== null
-      ? Object.entries(value)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([key, inner]) => [`key ${key}`, sorted(inner)])
-      : value
+/** A form whose JSON is the same for equal values only. */
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return ["array", ...value.map(sorted)]
+  if (typeof value !== "object" || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return ["object", ...entries.map(([key, inner]) => [key, sorted(inner)])]
+}
