@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
-import type { FailureReason, LeasedJob, WorkerReport } from "../../src/api/PlaybackWire.js"
+import type { FailureReason, WorkerJob, WorkerReport } from "../../src/api/PlaybackWire.js"
 import type { ManagerError, ManagerLinkShape } from "./ManagerLink.js"
 import type { DownloadStopped, MediaMTXError, MediaMTXShape } from "./MediaMTX.js"
 import { Mp4Error, type Mp4Info, readMp4 } from "./Mp4.js"
@@ -81,17 +81,13 @@ const fromMediaMTX = (error: MediaMTXError): JobFailed =>
     reason:
       error.reason === "NothingRecorded"
         ? "NothingRecorded"
-        : error.reason === "Denied" || error.reason === "Refused"
-          ? "NodeRefused"
-          : "NodeUnavailable",
+        : error.reason === "Unreachable" || error.reason === "Busy"
+          ? "NodeAway"
+          : "WorkerError",
     message: error.message
   })
 
-const fromSpool = (error: SpoolError): JobFailed =>
-  new JobFailed({
-    reason: error.reason === "Full" ? "SpoolFull" : error.reason === "TooLarge" ? "TooLarge" : "WorkerError",
-    message: error.message
-  })
+const fromSpool = (error: SpoolError): JobFailed => new JobFailed({ reason: "WorkerError", message: error.message })
 
 const fromDownload = (error: DownloadStopped): JobFailed =>
   error.cause instanceof SpoolError
@@ -104,7 +100,7 @@ const fromDownload = (error: DownloadStopped): JobFailed =>
 /** The pieces of one job, and what is done with them. */
 const process = Effect.fnUntraced(function* (
   context: JobContext,
-  job: LeasedJob,
+  job: WorkerJob,
   files: JobSpool,
   progress: Progress
 ): Effect.fn.Return<Extract<WorkerReport, { status: "done" }>, JobFailed | LeaseGone, Scope> {
@@ -247,19 +243,14 @@ const process = Effect.fnUntraced(function* (
     Effect.catchTag("UploadError", (error) => {
       // An attempt whose answer was lost, or an earlier holder's: the manager compares it with what is reported.
       if (error.reason === "Exists") return Effect.void
-      return Effect.fail(
-        new JobFailed({
-          reason: error.reason === "Refused" ? "StorageRefused" : "StorageUnavailable",
-          message: error.message
-        })
-      )
+      return Effect.fail(new JobFailed({ reason: "StorageError", message: error.message }))
     })
   )
   return {
     status: "done",
     token: job.token,
     size: clip.size,
-    shown: Math.round(clip.duration),
+    duration: Math.round(clip.duration),
     gaps: gaps.map(toSpan)
   }
 })
@@ -269,7 +260,7 @@ const toRange = (window: Interval) => ({ from: toMillis(window.start), to: toMil
 /** One clip of all cuts, or of the longest when they do not fit together: what is left out is a gap then. */
 const assemble = (
   cuts: ReadonlyArray<Cut>,
-  format: LeasedJob["format"]
+  format: WorkerJob["format"]
 ): Effect.Effect<{ readonly clip: Joined; readonly used: ReadonlyArray<Cut> }, JobFailed> =>
   Effect.gen(function* () {
     const longest = cuts.reduce((best, cut) =>
@@ -304,7 +295,7 @@ const assemble = (
 const leaseGone = (error: ManagerError): LeaseGone => new LeaseGone({ message: error.message })
 
 /** A report that must arrive: the manager may be restarting. */
-const deliver = (context: JobContext, job: LeasedJob, report: WorkerReport) =>
+const deliver = (context: JobContext, job: WorkerJob, report: WorkerReport) =>
   context.manager.report(job.id, report).pipe(
     Effect.retry({
       schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo("10 minutes")),
@@ -316,7 +307,7 @@ const deliver = (context: JobContext, job: LeasedJob, report: WorkerReport) =>
  * Does a job, and reports its end. Interrupted, it gives the job back. Never fails: a job that can't be done is the
  * manager's to try again.
  */
-export const run = (context: JobContext, job: LeasedJob): Effect.Effect<void> =>
+export const run = (context: JobContext, job: WorkerJob): Effect.Effect<void> =>
   Effect.gen(function* () {
     const progress: Progress = { phase: "waiting", bytes: 0, total: null, recorded: undefined }
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { LeasedJob, WorkerReply, WorkerReport } from "../../src/api/PlaybackWire.js"
+import { WorkerJob, WorkerReply, WorkerReport } from "../../src/api/PlaybackWire.js"
 import type { NodeId } from "../../src/services/NodeId.js"
 import { type HttpFailure, readText, send } from "../support/Http.js"
 
@@ -24,11 +24,11 @@ export class ManagerError extends Data.TaggedError("ManagerError")<{
 
 export interface ManagerLinkShape {
   /** Waits up to `wait` seconds for a job. */
-  readonly lease: (wait: number) => Effect.Effect<Option.Option<LeasedJob>, ManagerError>
+  readonly lease: (wait: number) => Effect.Effect<Option.Option<WorkerJob>, ManagerError>
   readonly report: (job: string, report: WorkerReport) => Effect.Effect<WorkerReply, ManagerError>
 }
 
-const decodeJob = Schema.decodeUnknown(Schema.parseJson(LeasedJob))
+const decodeJob = Schema.decodeUnknown(Schema.parseJson(WorkerJob))
 const decodeReply = Schema.decodeUnknown(Schema.parseJson(WorkerReply))
 const decodeProblem = Schema.decodeUnknown(Schema.parseJson(Schema.Struct({ message: Schema.String })))
 const encodeReport = Schema.encodeSync(Schema.parseJson(WorkerReport))

@@ -60,6 +60,17 @@ export class Conflict extends Schema.TaggedError<Conflict>()(
   status(409, "Contradicts the present state")
 ) {}
 
+/** 409: the worker's lease is not, or no longer, the one that may report. It stops, and leaves the job to others. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()(
+  "LeaseLost",
+  {
+    message: Schema.String,
+    /** What became of the job. */
+    state: Schema.String
+  },
+  status(409, "The lease of the job was lost")
+) {}
+
 /** 413: the body is over the limit. */
 export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
   "PayloadTooLarge",
@@ -106,6 +117,7 @@ export const ApiError = Schema.Union(
   NotFound,
   MethodNotAllowed,
   Conflict,
+  LeaseLost,
   PayloadTooLarge,
   UnsupportedMediaType,
   InternalError,
@@ -121,6 +133,7 @@ export const statusOf: { readonly [Tag in ApiError["_tag"]]: number } = {
   NotFound: 404,
   MethodNotAllowed: 405,
   Conflict: 409,
+  LeaseLost: 409,
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   InternalError: 500,

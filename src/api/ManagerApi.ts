@@ -16,6 +16,8 @@ import { HealthApi } from "./HealthApi.js"
 import { HooksApi } from "./HooksApi.js"
 import { NodesApi } from "./NodesApi.js"
 import { tidySpec } from "./OpenApiSpec.js"
+import { PlaybackApi } from "./PlaybackApi.js"
+import { RecordingsApi } from "./RecordingsApi.js"
 import { StateApi } from "./StateApi.js"
 import { TokensApi } from "./TokensApi.js"
 
@@ -25,6 +27,8 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(HooksApi)
   .add(NodesApi)
   .add(StateApi)
+  .add(RecordingsApi)
+  .add(PlaybackApi)
   .add(TokensApi)
   .add(HealthApi)
   // The data of each server-sent event: no endpoint answers with it, but clients want its schema.

@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { AuthPolicy } from "../services/AuthPolicy.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
@@ -34,9 +35,11 @@ import * as HotResponse from "./HotResponse.js"
 import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
 import { fromDecodeError } from "./Params.js"
+import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
 import * as Query from "./Query.js"
 import * as RouteTable from "./RouteTable.js"
-import { AdminAccess, AuthCallAccess, NodeAccess } from "./Security.js"
+import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
+import * as StorageRoutes from "./StorageRoutes.js"
 import { tokensGroup } from "./TokensHandlers.js"
 
 /** The whole API as one HTTP app that never fails, and needs nothing but the request. */
@@ -138,6 +141,28 @@ const security = Layer.mergeAll(
       const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
         access.admin(Access.fromAuthorization(request.headers["authorization"]), nodeOf(request))
       )
+      return { bearer: () => check, basic: () => check }
+    })
+  ),
+  Layer.effect(
+    WorkerAccess,
+    Effect.map(Access.Access, (access) => {
+      const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        access.node(Access.fromAuthorization(request.headers["authorization"]), nodeOf(request))
+      )
+      return { bearer: () => check, basic: () => check }
+    })
+  ),
+  Layer.effect(
+    JobsAccess,
+    Effect.map(Access.Access, (access) => {
+      const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const node = nodeOf(request)
+        const presented = Access.fromAuthorization(request.headers["authorization"])
+        const asWorker =
+          node !== undefined && Query.single(Query.parse(splitUrl(request.url).query), "wait") !== undefined
+        return asWorker ? access.node(presented, node) : access.admin(presented, node)
+      })
       return { bearer: () => check, basic: () => check }
     })
   ),
@@ -284,7 +309,7 @@ const healthGroup = HttpApiBuilder.group(ManagerApi, "health", (handlers) =>
 // ---------------------------------------------------------------------------------------------------------------------
 // Errors
 
-const methodsOf = RouteTable.make(ManagerApi, ApiDocs.routes)
+const methodsOf = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...StorageRoutes.routes])
 
 const noRoute = (request: HttpServerRequest.HttpServerRequest): ApiError => {
   const allow = methodsOf(splitUrl(request.url).path)
@@ -314,7 +339,17 @@ const onCause = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-const groups = Layer.mergeAll(configGroup, hooksGroup, authGroup, nodesGroup, stateGroup, tokensGroup, healthGroup)
+const groups = Layer.mergeAll(
+  configGroup,
+  hooksGroup,
+  authGroup,
+  nodesGroup,
+  stateGroup,
+  tokensGroup,
+  recordingsGroup,
+  playbackGroup,
+  healthGroup
+)
 
 const repairRequest = (
   input: Context.Context<HttpServerRequest.HttpServerRequest>
@@ -347,9 +382,17 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   ManagerHttp,
   never,
-  HotRoutes.HotRoutes | Access.Access | NodeRegistry | FleetState | HookBus | ConfigRenderer | Draining.Draining
+  | HotRoutes.HotRoutes
+  | Access.Access
+  | AuthPolicy
+  | NodeRegistry
+  | FleetState
+  | HookBus
+  | ConfigRenderer
+  | Draining.Draining
 > = Layer.effect(ManagerHttp, make).pipe(
   Layer.provide(ApiDocs.layer),
+  Layer.provide(StorageRoutes.layer),
   Layer.provide(groups),
   Layer.provide(security),
   Layer.provide(HttpApiBuilder.Router.Live),

@@ -52,6 +52,17 @@ const help: Readonly<Record<string, string>> = {
   every: "a number of seconds from 0.1 to 86400",
   boot: "1",
   after: "a cursor: 0 or a positive integer",
+  wait: "a number of seconds from 0 to 3600",
+  from: "an ISO 8601 time such as 2026-01-31T12:00:00Z",
+  to: "an ISO 8601 time such as 2026-01-31T12:00:00Z",
+  start: "an ISO 8601 time such as 2026-01-31T12:00:00Z",
+  duration: "milliseconds: a whole number from 1 to 86400000",
+  path: "the name of a path, such as cam/1",
+  format: "mp4 or fmp4",
+  priority: "a whole number from -100 to 100",
+  state: "queued, leased, uploading, done, failed, expired or cancelled",
+  limit: "a whole number from 1 to 1000",
+  before: "the id of a job",
   event: `one event name, such as ${hookEventNames[5]}`
 }
 

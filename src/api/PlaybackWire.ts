@@ -5,10 +5,6 @@ import * as Schema from "effect/Schema"
 import { NodeId } from "../services/NodeId.js"
 import { Timestamp } from "../services/Timestamp.js"
 
-/** Formats that MediaMTX cuts: `mp4` plays everywhere, `fmp4` is fragmented. */
-export const ClipFormat = Schema.Literal("mp4", "fmp4").annotations({ identifier: "ClipFormat" })
-export type ClipFormat = typeof ClipFormat.Type
-
 /** Milliseconds. */
 const Millis = Schema.NonNegativeInt
 
@@ -26,45 +22,30 @@ export const UploadTarget = Schema.Struct({
 export type UploadTarget = typeof UploadTarget.Type
 
 /** A job that the worker has until `leaseMillis` after its last report. */
-export const LeasedJob = Schema.Struct({
+export const WorkerJob = Schema.Struct({
   id: Schema.String,
   node: NodeId,
   path: Schema.String,
   start: Timestamp,
   duration: Millis,
-  format: ClipFormat,
+  format: Schema.Literal("mp4", "fmp4"),
   /** Which try this is, from 1. */
   attempt: Schema.Int,
   /** To be sent with every report. An older one than the job's is refused with 409. */
   token: Schema.Int,
   leaseMillis: Millis,
   upload: UploadTarget
-}).annotations({ identifier: "LeasedJob" })
-export type LeasedJob = typeof LeasedJob.Type
+}).annotations({ identifier: "WorkerJob" })
+export type WorkerJob = typeof WorkerJob.Type
 
-/**
- * Why a try failed.
- * - `NothingRecorded`: the node holds nothing of the window. Final, unless another node does.
- * - `NodeUnavailable`: MediaMTX does not answer, or can't read its recordings now.
- * - `NodeRefused`: MediaMTX does not take the request: denied, or the recording can't be cut. Final.
- * - `Truncated`: what MediaMTX gives is broken again and again.
- * - `SpoolFull`: the worker has no room now.
- * - `TooLarge`: the clip is larger than the worker's spool may be. Final.
- * - `StorageUnavailable`: the storage did not take the upload for now.
- * - `StorageRefused`: the storage will not take it. Final.
- * - `WorkerError`: a bug or a broken disk of the worker.
- */
+/** Why a try failed: `PlaybackFailureReason` as far as a worker may say it. */
 export const FailureReason = Schema.Literal(
+  "NodeAway",
   "NothingRecorded",
-  "NodeUnavailable",
-  "NodeRefused",
+  "StorageError",
   "Truncated",
-  "SpoolFull",
-  "TooLarge",
-  "StorageUnavailable",
-  "StorageRefused",
   "WorkerError"
-).annotations({ identifier: "PlaybackFailureReason" })
+).annotations({ identifier: "WorkerFailureReason" })
 export type FailureReason = typeof FailureReason.Type
 
 /** What the worker read from MediaMTX's `/list`: all that its node holds of the path within the time. */
@@ -91,7 +72,7 @@ export const WorkerReport = Schema.Union(
     /** Bytes of the object. */
     size: Schema.NonNegativeInt,
     /** Milliseconds that a player shows. */
-    shown: Millis,
+    duration: Millis,
     /** What of the window is not in the clip. */
     gaps: Schema.Array(TimeSpan)
   }),

@@ -33,9 +33,15 @@ export const make = (
     const given = path.split("/")
     const methods = new Set<string>()
     for (const { method, segments } of routes) {
+      // A `*` at the end stands for the rest, which is not empty.
+      const open = segments[segments.length - 1] === "*"
       const fits =
-        segments.length === given.length &&
-        segments.every((segment, i) => (segment === undefined ? given[i] !== "" : segment === given[i]))
+        (open
+          ? given.length >= segments.length && given[segments.length - 1] !== ""
+          : segments.length === given.length) &&
+        segments.every((segment, i) =>
+          segment === undefined ? given[i] !== "" : segment === given[i] || (open && i === segments.length - 1)
+        )
       if (!fits) continue
       methods.add(method)
       if (method === "GET") methods.add("HEAD")

@@ -49,3 +49,17 @@ export class AuthCallAccess extends HttpApiMiddleware.Tag<AuthCallAccess>()("mtx
   provides: CurrentPrincipal,
   security: { token, bearer, basic }
 }) {}
+
+/** As `NodeAccess`, for the routes of workers: the node is in the query. */
+export class WorkerAccess extends HttpApiMiddleware.Tag<WorkerAccess>()("mtx-manager/WorkerAccess", {
+  failure,
+  provides: CurrentPrincipal,
+  security: { bearer, basic }
+}) {}
+
+/** `GET /playback/jobs`: with `wait` a worker asks for its node, without it an admin. */
+export class JobsAccess extends HttpApiMiddleware.Tag<JobsAccess>()("mtx-manager/JobsAccess", {
+  failure,
+  provides: CurrentPrincipal,
+  security: { bearer, basic }
+}) {}

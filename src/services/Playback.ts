@@ -1,0 +1,308 @@
+/**
+ * Playback: clips as people ask for them. It joins the queue of jobs, the storage that the clips go to, and the index of
+ * recordings: what HTTP, `playback.get` and the CLI stand on.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { NodeId } from "./NodeId.js"
+import { NodeId as NodeIdSchema } from "./NodeId.js"
+import { ObjectStorage, type ObjectStorageError, type SignedRequest } from "./ObjectStorage.js"
+import {
+  type DoneJob,
+  isEnded,
+  isHeld,
+  type LeasedJob,
+  PlaybackFailure,
+  type PlaybackFailureReason,
+  PlaybackFormat,
+  type PlaybackJob,
+  PlaybackJobId,
+  PlaybackJobState,
+  type PlaybackRequest
+} from "./PlaybackJob.js"
+import {
+  type ClipReport,
+  type JobFilter,
+  LeaseLost,
+  type PlaybackJobConflict,
+  PlaybackJobNotFound,
+  PlaybackQueue,
+  type PlaybackQueueError
+} from "./PlaybackQueue.js"
+import { Timestamp } from "./Timestamp.js"
+
+/** A clip in the bucket. */
+export const ClipRecord = Schema.Struct({
+  /** UUIDv7, the job's as well. */
+  id: PlaybackJobId,
+  /** Milliseconds that were recorded of what was asked for: all of it, unless there are gaps. */
+  duration: Schema.Int,
+  start: Timestamp,
+  end: Timestamp,
+  /** Bytes. */
+  size: Schema.Int,
+  bucket: Schema.String,
+  filename: Schema.String,
+  mime: Schema.String,
+  /** Where the object is, without a signature: it opens if the bucket is public. */
+  url: Schema.String,
+  /** What of the window was not recorded: the clip goes on after it without a pause. */
+  gaps: Schema.Array(Schema.Struct({ start: Timestamp, end: Timestamp })),
+  /** Opens until it expires, whoever has it. */
+  download: Schema.Struct({ url: Schema.String, expiresAt: Timestamp })
+}).annotations({ identifier: "ClipRecord" })
+export type ClipRecord = typeof ClipRecord.Type
+
+/** A job as those see it who asked for it. */
+export const PlaybackStatus = Schema.Struct({
+  id: PlaybackJobId,
+  state: PlaybackJobState,
+  path: Schema.String,
+  start: Timestamp,
+  end: Timestamp,
+  /** Milliseconds. */
+  duration: Schema.Int,
+  format: PlaybackFormat,
+  priority: Schema.Int,
+  requestedAt: Timestamp,
+  updatedAt: Timestamp,
+  /** The node whose worker has it, or served it. */
+  node: Schema.NullOr(NodeIdSchema),
+  /** Bytes that are uploaded, and in all, while it is uploading. */
+  sent: Schema.NullOr(Schema.Int),
+  total: Schema.NullOr(Schema.Int),
+  /** Attempts that failed. */
+  attempts: Schema.Int,
+  lastFailure: Schema.NullOr(PlaybackFailure),
+  /** When it is done. */
+  clip: Schema.NullOr(ClipRecord)
+}).annotations({ identifier: "PlaybackStatus" })
+export type PlaybackStatus = typeof PlaybackStatus.Type
+
+/**
+ * There will be no clip, unless the job is put back.
+ * - `failed`: `message` says why the last attempt did.
+ * - `expired`: no worker could serve it in time.
+ * - `cancelled`: somebody ended it.
+ */
+export class ClipUnavailable extends Schema.TaggedError<ClipUnavailable>()("ClipUnavailable", {
+  id: PlaybackJobId,
+  reason: Schema.Literal("failed", "expired", "cancelled"),
+  message: Schema.String
+}) {}
+
+/** A job that a worker has been given, with the request by which it uploads. */
+export interface Assignment {
+  readonly job: LeasedJob
+  readonly upload: SignedRequest
+}
+
+export interface PlaybackShape {
+  /** Asks for a clip: the job of this window, new or known. */
+  readonly request: (request: PlaybackRequest) => Effect.Effect<PlaybackStatus, PlaybackQueueError | ObjectStorageError>
+  readonly status: (id: PlaybackJobId) => Effect.Effect<PlaybackStatus, PlaybackJobNotFound | ObjectStorageError>
+  /** The newest first. Downloads are signed for all of them. */
+  readonly list: (filter?: JobFilter) => Effect.Effect<ReadonlyArray<PlaybackStatus>, ObjectStorageError>
+  /** The job now and after each change, until it has ended. */
+  readonly watch: (id: PlaybackJobId) => Stream.Stream<PlaybackStatus, PlaybackJobNotFound | ObjectStorageError>
+  /** Asks for a clip and waits until it is there. Interrupting it does not cancel the job. */
+  readonly get: (
+    request: PlaybackRequest
+  ) => Effect.Effect<ClipRecord, ClipUnavailable | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError>
+  readonly cancel: (
+    id: PlaybackJobId
+  ) => Effect.Effect<
+    PlaybackStatus,
+    PlaybackJobConflict | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError
+  >
+  readonly retry: (
+    id: PlaybackJobId
+  ) => Effect.Effect<
+    PlaybackStatus,
+    PlaybackJobConflict | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError
+  >
+  /** The next job for a worker beside this node, or none within `wait`. */
+  readonly lease: (
+    node: NodeId,
+    wait: Duration.DurationInput
+  ) => Effect.Effect<Option.Option<Assignment>, PlaybackQueueError | ObjectStorageError>
+  readonly progress: (
+    node: NodeId,
+    id: PlaybackJobId,
+    token: number,
+    report: { readonly sent?: number | undefined; readonly total?: number | undefined }
+  ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
+  /**
+   * The worker says that it is done. The object is looked at first: one that is not there, or of another size, makes this a
+   * failed attempt, and `LeaseLost` is answered.
+   */
+  readonly complete: (
+    node: NodeId,
+    id: PlaybackJobId,
+    token: number,
+    report: ClipReport
+  ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError>
+  readonly fail: (
+    node: NodeId,
+    id: PlaybackJobId,
+    token: number,
+    failure: { readonly reason: Exclude<PlaybackFailureReason, "LeaseExpired">; readonly message: string }
+  ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
+  readonly release: (
+    node: NodeId,
+    id: PlaybackJobId,
+    token: number
+  ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
+}
+
+export class Playback extends Context.Tag("mtx-manager/Playback")<Playback, PlaybackShape>() {}
+
+export interface PlaybackOptions {
+  /** How long an upload may take (default 1 hour): less than what `PlaybackQueue` waits before it deletes late objects. */
+  readonly uploadWithin?: Duration.DurationInput | undefined
+  /** How long a signed download opens (default 1 hour). */
+  readonly downloadFor?: Duration.DurationInput | undefined
+}
+
+const MIME = "video/mp4"
+
+export const make = Effect.fnUntraced(function* (
+  options: PlaybackOptions = {}
+): Effect.fn.Return<PlaybackShape, never, PlaybackQueue | ObjectStorage> {
+  const queue = yield* PlaybackQueue
+  const storage = yield* ObjectStorage
+  const downloadFor = options.downloadFor ?? "1 hour"
+
+  const clipOf = Effect.fnUntraced(function* (job: DoneJob) {
+    const { clip } = job
+    const key = storage.clipKey(clip.objectName)
+    const filename = key.slice(key.lastIndexOf("/") + 1)
+    const signed = yield* storage.signGet(key, { expiresIn: downloadFor, filename })
+    const missing = clip.gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0)
+    return {
+      id: job.id,
+      duration: Math.max(0, Math.round(job.duration - missing)),
+      start: job.start,
+      end: job.end,
+      size: clip.size,
+      bucket: storage.bucket,
+      filename,
+      mime: clip.mime,
+      url: storage.objectUrl(key),
+      gaps: clip.gaps,
+      download: { url: Redacted.value(signed.url), expiresAt: signed.expiresAt }
+    } satisfies ClipRecord
+  })
+
+  const statusOf = Effect.fnUntraced(function* (
+    job: PlaybackJob
+  ): Effect.fn.Return<PlaybackStatus, ObjectStorageError> {
+    return {
+      id: job.id,
+      state: job.state,
+      path: job.path,
+      start: job.start,
+      end: job.end,
+      duration: job.duration,
+      format: job.format,
+      priority: job.priority,
+      requestedAt: job.requestedAt,
+      updatedAt: job.updatedAt,
+      node: isHeld(job) ? job.lease.node : job.state === "done" ? job.clip.node : null,
+      sent: job.state === "uploading" ? job.sent : null,
+      total: job.state === "uploading" ? job.total : null,
+      attempts: job.attempts,
+      lastFailure: job.lastFailure,
+      clip: job.state === "done" ? yield* clipOf(job) : null
+    }
+  })
+
+  /** A worker may report only on what its own node was given. */
+  const ofNode = Effect.fnUntraced(function* (node: NodeId, id: PlaybackJobId, token: number) {
+    const job = yield* queue.get(id)
+    const holder = isHeld(job) ? job.lease.node : job.state === "done" ? job.clip.node : undefined
+    if (holder !== undefined && holder !== node) {
+      return yield* new LeaseLost({ id, token, state: job.state, message: "The job belongs to another node's worker" })
+    }
+    return job
+  })
+
+  const lease: PlaybackShape["lease"] = (node, wait) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const job = Option.getOrUndefined(yield* restore(queue.lease(node, { wait })))
+        if (job === undefined) return Option.none()
+        const upload = yield* storage
+          .signPut(storage.clipKey(job.lease.objectName), {
+            contentType: MIME,
+            expiresIn: options.uploadWithin ?? "1 hour"
+          })
+          // Without a place to upload to the job is nothing to the worker.
+          .pipe(Effect.tapError(() => Effect.ignore(queue.release(job.id, job.token))))
+        return Option.some({ job, upload })
+      })
+    )
+
+  const ended = (status: PlaybackStatus): Effect.Effect<ClipRecord, ClipUnavailable> => {
+    if (status.clip !== null) return Effect.succeed(status.clip)
+    const { id, lastFailure, state } = status
+    const reason = state === "expired" || state === "cancelled" ? state : "failed"
+    return new ClipUnavailable({
+      id,
+      reason,
+      message: `There is no clip: the job ${state === "failed" ? "failed" : `was ${state}`}${lastFailure === null ? "" : ` (${lastFailure.message})`}`
+    })
+  }
+
+  const request: PlaybackShape["request"] = (wanted) =>
+    Effect.flatMap(queue.request(wanted), ({ job }) => statusOf(job))
+  const watch: PlaybackShape["watch"] = (id) => Stream.mapEffect(queue.watch(id), statusOf)
+
+  return Playback.of({
+    request,
+    status: (id) => Effect.flatMap(queue.get(id), statusOf),
+    list: (filter) => Effect.flatMap(queue.list(filter), (jobs) => Effect.forEach(jobs, statusOf)),
+    watch,
+    get: Effect.fnUntraced(function* (wanted) {
+      const { job } = yield* queue.request(wanted)
+      const last = yield* Stream.runLast(Stream.filter(queue.watch(job.id), isEnded))
+      if (Option.isNone(last)) {
+        // The queue was closed under it.
+        return yield* new PlaybackJobNotFound({ id: job.id, message: "The manager stopped before the clip was there" })
+      }
+      return yield* ended(yield* statusOf(last.value))
+    }),
+    cancel: (id) => Effect.flatMap(queue.cancel(id), statusOf),
+    retry: (id) => Effect.flatMap(queue.retry(id), statusOf),
+    lease,
+    progress: (node, id, token, report) =>
+      Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.progress(id, token, report))),
+    complete: Effect.fnUntraced(function* (node, id, token, report) {
+      const job = yield* ofNode(node, id, token)
+      if (isHeld(job) && job.lease.token === token) {
+        const found = Option.getOrUndefined(yield* storage.head(storage.clipKey(job.lease.objectName)))
+        if (found === undefined || found.size !== report.size) {
+          const message =
+            found === undefined
+              ? "The worker says that it has uploaded the clip, and the storage has no such object"
+              : `The worker says that it has uploaded ${report.size} bytes, and the storage has ${found.size}`
+          yield* queue.fail(id, token, { reason: "StorageError", message })
+          return yield* new LeaseLost({ id, token, state: "queued", message })
+        }
+      }
+      yield* queue.complete(id, token, { ...report, mime: report.mime ?? MIME })
+    }),
+    fail: (node, id, token, failure) =>
+      Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.fail(id, token, failure))),
+    release: (node, id, token) => Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.release(id, token)))
+  })
+})
+
+export const layer = (options?: PlaybackOptions): Layer.Layer<Playback, never, PlaybackQueue | ObjectStorage> =>
+  Layer.effect(Playback, make(options))
