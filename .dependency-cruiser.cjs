@@ -22,7 +22,8 @@ module.exports = {
     layer("api-below-adapters", "^src/api/", "^src/(?!(mediamtx|services|api)/)"),
     layer("adapters-below-cli", "^src/adapters/", "^src/(cli|testing)/"),
     layer("testing-knows-services", "^src/testing/", "^src/(?!(mediamtx|services|testing)/)"),
-    layer("sidecars-are-small", "^src-sidecar/", "^src/(?!(mediamtx|api)/)"),
+    // Of the services they take the schemas only.
+    layer("sidecars-are-small", "^src-sidecar/", "^src/(?!(mediamtx|services|api)/)"),
     {
       name: "portable-core",
       comment: "Everything below the adapters also runs in workerd: no node: modules there",
