@@ -26,7 +26,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as internal from "./internal/playbackQueue.js"
-import { uuidV7 } from "./internal/uuidV7.js"
+import { makeUuidV7 } from "./internal/uuidV7.js"
 import type { NodeId } from "./NodeId.js"
 import {
   type DoneJob,
@@ -182,6 +182,8 @@ export interface PlaybackQueueOptions {
   readonly deleteObject?: ((objectName: string) => Effect.Effect<void, unknown>) | undefined
   /** How long after the end of a job that is done: longer than signed uploads are valid (default 2 hours). */
   readonly deleteAfter?: Duration.DurationInput | undefined
+  /** How often what is old is cleared away (default 5 minutes). */
+  readonly sweepEvery?: Duration.DurationInput | undefined
 }
 
 /** A job as a store keeps it. */
@@ -221,7 +223,7 @@ const oneByOne: PlaybackBatching = (commit) =>
 
 /** Bounds of the pause between two looks at the deadlines. */
 const SHORTEST_PAUSE = 10
-const LONGEST_PAUSE = 60_000
+const LONGEST_PAUSE = 60 * 60 * 1000
 /** A node whose worker has not polled for longer is not asked for what nobody is known to hold. */
 const WORKER_GONE = 120_000
 const SUBSCRIBER_BUFFER = 10_000
@@ -279,6 +281,7 @@ export const make = Effect.fnUntraced(function* (
       ? Effect.map(partDuration(path), Duration.toMillis)
       : Effect.succeed(Duration.toMillis(partDuration))
   const now = () => clock.unsafeCurrentTimeMillis()
+  const uuidV7 = makeUuidV7()
 
   // What the writer works on -------------------------------------------------------------------------------------------
   const jobs = new Map<PlaybackJobId, StoredJob>()
@@ -553,8 +556,8 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const changes = yield* recordings.subscribe
-  yield* changes.takeAll.pipe(
-    Effect.flatMap(([chunk]) =>
+  yield* Mailbox.toStream(changes).pipe(
+    Stream.runForEachChunk((chunk) =>
       Effect.gen(function* () {
         const time = now()
         const paths = new Set<string>()
@@ -567,9 +570,6 @@ export const make = Effect.fnUntraced(function* (
         }
       })
     ),
-    Effect.forever,
-    // The index has closed: nothing more will come.
-    Effect.catchTag("NoSuchElementException", () => Effect.void),
     Effect.forkScoped
   )
 
@@ -619,7 +619,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.logWarning("Old playback jobs could not be cleared away, will try again", cause)
     )
   )
-  yield* sweep.pipe(Effect.schedule(Schedule.spaced("1 minute")), Effect.forkScoped)
+  yield* sweep.pipe(Effect.schedule(Schedule.spaced(options.sweepEvery ?? "5 minutes")), Effect.forkScoped)
 
   // The calls ------------------------------------------------------------------------------------------------------------
   const full = () =>
@@ -755,7 +755,6 @@ export const make = Effect.fnUntraced(function* (
       Effect.sync(() => {
         const limit = filter.limit ?? 100
         const found: Array<PlaybackJob> = []
-        // The id of a later request is greater, but for those of one millisecond.
         for (const job of [...shown.values()].sort((a, b) => (a.id < b.id ? 1 : -1))) {
           if (found.length >= limit) break
           if (filter.before !== undefined && job.id >= filter.before) continue
