@@ -16,6 +16,7 @@ import { HealthApi } from "./HealthApi.js"
 import { HooksApi } from "./HooksApi.js"
 import { NodesApi } from "./NodesApi.js"
 import { tidySpec } from "./OpenApiSpec.js"
+import { PlanApi } from "./PlanApi.js"
 import { PlaybackApi } from "./PlaybackApi.js"
 import { RecordingsApi } from "./RecordingsApi.js"
 import { StateApi } from "./StateApi.js"
@@ -27,6 +28,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(HooksApi)
   .add(NodesApi)
   .add(StateApi)
+  .add(PlanApi)
   .add(RecordingsApi)
   .add(PlaybackApi)
   .add(TokensApi)

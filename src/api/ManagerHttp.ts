@@ -21,6 +21,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { AuthPolicy } from "../services/AuthPolicy.js"
+import * as ConfigPlan from "../services/ConfigPlan.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
@@ -35,6 +36,7 @@ import * as HotResponse from "./HotResponse.js"
 import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
 import { fromDecodeError } from "./Params.js"
+import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
 import * as Query from "./Query.js"
 import * as RouteTable from "./RouteTable.js"
@@ -277,6 +279,31 @@ const stateGroup = HttpApiBuilder.group(ManagerApi, "state", (handlers) =>
   })
 )
 
+const planGroup = HttpApiBuilder.group(ManagerApi, "plan", (handlers) =>
+  Effect.gen(function* () {
+    const renderer = yield* ConfigRenderer
+    const registry = yield* NodeRegistry
+    const fleet = yield* FleetState
+    return handlers.handle("plan", ({ payload }) =>
+      Effect.gen(function* () {
+        const { change, explain } = yield* PlanCall.read(payload)
+        const records = yield* Effect.catchAll(registry.list, unavailable("the node registry can't be read"))
+        const snapshot = yield* Effect.catchAll(fleet.snapshot, unavailable("the fleet's state can't be read"))
+        return yield* ConfigPlan.plan(renderer, {
+          change,
+          snapshot,
+          nodes: ConfigPlan.nodesOf(change, records, payload.node)
+        }).pipe(
+          Effect.catchTags({
+            InvalidConfig: (error) => Effect.fail(explain(error)),
+            PlanNotSupported: ({ message }) => Effect.fail(new Unavailable({ message, retryAfter: 3600 }))
+          })
+        )
+      })
+    )
+  })
+)
+
 const ok = { status: "ok" } as const
 const PROBE = NodeId.make("readyz")
 /** For this long after a failed write the manager is not ready; afterwards it is worth another try. */
@@ -345,6 +372,7 @@ const groups = Layer.mergeAll(
   authGroup,
   nodesGroup,
   stateGroup,
+  planGroup,
   tokensGroup,
   recordingsGroup,
   playbackGroup,

@@ -11,9 +11,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { CommandTextError } from "../mediamtx/CommandText.js"
-import type { ConfigIssue } from "../mediamtx/ConfigIssue.js"
+import type { ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
 import { Credentials } from "./Credentials.js"
+import { judgeChange } from "./internal/configChange.js"
 import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
@@ -50,6 +51,28 @@ export interface ConfigRendererShape {
   readonly changes: Stream.Stream<{ readonly revision: number }>
   /** Nodes whose newest config can't be rendered, with why. */
   readonly failures: Effect.Effect<ReadonlyArray<RenderFailed>>
+  /**
+   * What nodes would be given if the source held something else. Changes nothing, neither here nor for any node. Fails when
+   * the source would refuse the change. A renderer of another make may do without: then changes can't be planned.
+   */
+  readonly preview?: ((change: ConfigChange) => Effect.Effect<ConfigPreview, InvalidConfig>) | undefined
+}
+
+/** A change that nobody has made yet. What is absent stays as it is. */
+export interface ConfigChange {
+  /** Another base, unvalidated. */
+  readonly base?: unknown
+  /** Other overlays by node, unvalidated; null takes a node's overlay away. */
+  readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
+}
+
+export interface ConfigPreview {
+  /** What is in force. */
+  readonly before: FleetConfig
+  /** What would be. */
+  readonly after: FleetConfig
+  /** The text that the node would be given; `RenderFailed` where it would keep what it has. */
+  readonly render: (node: NodeId) => Effect.Effect<string, RenderFailed>
 }
 
 export class ConfigRenderer extends Context.Tag("mtx-manager/ConfigRenderer")<ConfigRenderer, ConfigRendererShape>() {}
@@ -176,8 +199,29 @@ export const make = (
       return current === undefined ? renderNow(node) : Effect.succeed(current)
     }
 
+    const preview = (change: ConfigChange): Effect.Effect<ConfigPreview, InvalidConfig> =>
+      Effect.gen(function* () {
+        const before = yield* source.current
+        const after = yield* judgeChange(before, change)
+        // Apart from the prepared configs of nodes, which must not hear of a change that may never be made.
+        const tried = new Variants(settings)
+        tried.follow(after, () => false)
+        return {
+          before,
+          after,
+          render: (node) =>
+            Effect.gen(function* () {
+              const found = tried.find(after, node)
+              if (found._tag === "Failed") return yield* found.failure
+              const token = yield* credentials.nodeToken(node)
+              return decoder.decode(found.variant.bytes(node, Redacted.value(token)))
+            })
+        }
+      })
+
     return {
       render,
+      preview,
       changes: Stream.map(source.changes, ({ revision }) => ({ revision })),
       failures: Effect.map(source.current, (fleet) => {
         follow(fleet)

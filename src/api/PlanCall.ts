@@ -1,0 +1,64 @@
+/** What `POST /plan` sends, turned into a change of config. */
+import * as Either from "effect/Either"
+import { parseConfigText } from "../mediamtx/ConfigDocument.js"
+import { formatField, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import type { SourcePosition } from "../mediamtx/IssueText.js"
+import type { ConfigChange } from "../services/ConfigRenderer.js"
+import { isNodeId, type NodeId } from "../services/NodeId.js"
+import type { InvalidRequest, RequestIssue } from "./ApiError.js"
+import type { PlanRequest } from "./PlanApi.js"
+import { invalid } from "./RequestIssues.js"
+
+type PositionOf = (field: ReadonlyArray<string>) => SourcePosition | undefined
+
+/** A change that could be read, and where in its texts a field stands. */
+export interface PlanCall {
+  readonly change: ConfigChange
+  /** Turns what a validator says into an answer, with lines and columns where texts were sent. */
+  readonly explain: (error: InvalidConfig) => InvalidRequest
+}
+
+const placed = (message: string, position: SourcePosition | undefined): string =>
+  position === undefined ? message : `line ${position.line}, column ${position.column}: ${message}`
+
+export const read = (request: PlanRequest): Either.Either<PlanCall, InvalidRequest> => {
+  const issues: Array<RequestIssue> = []
+  const positions = new Map<string, PositionOf>()
+  const valueOf = (at: string, input: string | Readonly<Record<string, unknown>>): unknown => {
+    if (typeof input !== "string") return input
+    const parsed = parseConfigText(input)
+    if (Either.isLeft(parsed)) {
+      for (const { hint, message, ...position } of parsed.left.issues) {
+        issues.push({ field: at, message: placed(message, position), expected: hint ?? "YAML that MediaMTX can read" })
+      }
+      return undefined
+    }
+    positions.set(at, parsed.right.positionOf)
+    return parsed.right.value
+  }
+  const base = request.base === undefined ? undefined : valueOf("base", request.base)
+  const nodes = new Map<NodeId, unknown>()
+  for (const [node, overlay] of Object.entries(request.nodes ?? {})) {
+    // The schema lets nothing else through.
+    if (!isNodeId(node)) continue
+    nodes.set(node, overlay === null ? null : valueOf(formatField(["nodes", node]), overlay))
+  }
+  if (issues.length > 0) return Either.left(invalid("config", issues))
+  return Either.right({
+    change: { ...(base !== undefined && { base }), nodes },
+    explain: (error) =>
+      invalid(
+        "config",
+        error.errors.map(({ expected, field, message, suggestion }) => {
+          const [first, node = ""] = field
+          const ofNode = first === "nodes" && isNodeId(node) && nodes.has(node)
+          const at = ofNode ? formatField(field.slice(0, 2)) : "base"
+          return {
+            field: ofNode ? formatField(field) : formatField(["base", ...field]),
+            message: placed(message, positions.get(at)?.(ofNode ? field.slice(2) : field)),
+            expected: suggestion === undefined ? expected : `${expected}; did you mean ${suggestion}?`
+          }
+        })
+      )
+  })
+}

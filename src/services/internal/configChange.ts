@@ -1,0 +1,39 @@
+/** What a ConfigSource would make of a change, without making it. */
+import * as Either from "effect/Either"
+import { InvalidConfig } from "../../mediamtx/ConfigIssue.js"
+import type { FleetConfig } from "../FleetConfig.js"
+import type { NodeId } from "../NodeId.js"
+import { judge, makeValidators, underNode } from "./configSource.js"
+
+/**
+ * The fleet's config after the change. `InvalidConfig` when what is new in it is not valid. An overlay that stays, but is
+ * not valid with the new base, is no error: its node is among the `refused`, as it would be in the source.
+ */
+export const judgeChange = (
+  before: FleetConfig,
+  change: { readonly base?: unknown; readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined }
+): Either.Either<FleetConfig, InvalidConfig> => {
+  const given = change.nodes ?? new Map<NodeId, unknown>()
+  const overlays = new Map<NodeId, unknown>(before.nodes)
+  for (const [node, overlay] of given) {
+    if (overlay === null) overlays.delete(node)
+    else overlays.set(node, overlay)
+  }
+  const refusals: Array<InvalidConfig> = []
+  const verdict = judge(makeValidators(), before, {
+    base: Either.right(change.base === undefined ? before.base : change.base),
+    nodes: new Map([...overlays].map(([node, overlay]) => [node, Either.right(overlay)])),
+    explain: (node, error) => {
+      const placed = underNode(node, error)
+      if (node === undefined || given.has(node)) refusals.push(placed)
+      return placed
+    }
+  })
+  if (refusals.length > 0 || verdict.config === undefined) {
+    return Either.left(new InvalidConfig({ issues: refusals.flatMap(({ issues }) => issues) }))
+  }
+  // Those that the source has refused already: what they hold is not known here, so they stay refused.
+  const refused = new Map([...(verdict.config.refused ?? [])])
+  for (const [node, why] of before.refused ?? []) if (!overlays.has(node) && !given.has(node)) refused.set(node, why)
+  return Either.right(verdict.config === before ? before : { ...verdict.config, refused })
+}
