@@ -28,7 +28,8 @@ export interface AuthRulesFileOptions {
 /** An editor writes in several steps: what it does within this time is one change. */
 const SETTLE = Duration.millis(150)
 
-const read = (file: string): Effect.Effect<string | undefined, ManagerFileError, FileSystem.FileSystem> =>
+/** The text of a `manager.yml`; undefined when there is none. */
+export const read = (file: string): Effect.Effect<string | undefined, ManagerFileError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(file)).pipe(
     Effect.catchAll((error) =>
       error._tag === "SystemError" && error.reason === "NotFound"
@@ -37,13 +38,15 @@ const read = (file: string): Effect.Effect<string | undefined, ManagerFileError,
     )
   )
 
-const parse = (file: string, text: string | undefined): Either.Either<ManagerFile, ManagerFileError> =>
+type Rules = Pick<ManagerFile, "auth">
+
+const parse = (file: string, text: string | undefined): Either.Either<Rules, ManagerFileError> =>
   text === undefined
     ? Either.right({ auth: { users: [], rules: [], tokenInQuery: true } })
     : parseManagerFile(text, file)
 
 /** Said at the start and at each change that makes it true: nobody should be open, or closed, without knowing. */
-const announce = (file: string, text: string | undefined, content: ManagerFile): Effect.Effect<void> => {
+const announce = (file: string, text: string | undefined, content: Rules): Effect.Effect<void> => {
   if (text === undefined) return Effect.logWarning(`there is no ${file}: everybody is denied everything`)
   if (isOpenToEveryone(content)) {
     return Effect.logWarning(`anyone who reaches a node may publish and read: change that in ${file}`)

@@ -55,6 +55,10 @@ auth:
     - name: open to everyone
       allow: [publish, read, playback]
 
+    # Whoever holds the admin key may ask for clips, and workers with a node's key may cut them.
+    - name: clips
+      allow: [playback.request, playback.worker]
+
   # users:
   #   - name: alice
   #     secret: change-me                # or sha256:BASE64, or argon2:$argon2id$v=19$...
@@ -77,4 +81,14 @@ auth:
   #     ips: 192.0.2.66
   #
   # What no rule allows is denied; so are here the nodes' own api, metrics and pprof.
+
+# Where clips go. Without this they go into the folder clips in the data folder, and the manager serves them. A change needs
+# a restart. The secret may stand in MANAGER_S3_SECRET_ACCESS_KEY instead.
+#
+# storage:
+#   kind: s3
+#   endpoint: https://ACCOUNT_ID.r2.cloudflarestorage.com
+#   bucket: clips
+#   accessKeyId: ACCESS_KEY
+#   secretAccessKey: SECRET_KEY
 `

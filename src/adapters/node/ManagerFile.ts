@@ -1,5 +1,5 @@
 /**
- * `manager.yml`: what is not MediaMTX's own, today the auth rules.
+ * `manager.yml`: what is not MediaMTX's own: the auth rules, and where clips go.
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -8,9 +8,19 @@ import { makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { formatIssues } from "../../mediamtx/IssueText.js"
 import { type AuthRulesDocument, decode as decodeRules } from "../../services/AuthPolicy/AuthRulesDocument.js"
+import type { Storage } from "../../services/ObjectStorage.js"
+import { decodeStorage, type Environment } from "./StorageSection.js"
 
 export interface ManagerFile {
   readonly auth: AuthRulesDocument
+  readonly storage: Storage
+}
+
+export interface ManagerFileOptions {
+  /** Where clips go by default (default `clips` in the working folder). */
+  readonly clips?: string | undefined
+  /** Holds secrets that are not in the file (default: the process's environment). */
+  readonly env?: Environment | undefined
 }
 
 /** The text can't be used: every finding with its line and column, as a compiler prints it. No secrets. */
@@ -19,10 +29,14 @@ export class ManagerFileError extends Schema.TaggedError<ManagerFileError>()("Ma
   message: Schema.String
 }) {}
 
-const sections = ["auth"]
+const sections = ["auth", "storage"]
 
 /** Reads the text of a `manager.yml`; `file` is its name in messages. */
-export const parseManagerFile = (text: string, file: string): Either.Either<ManagerFile, ManagerFileError> => {
+export const parseManagerFile = (
+  text: string,
+  file: string,
+  options: ManagerFileOptions = {}
+): Either.Either<ManagerFile, ManagerFileError> => {
   const fail = (message: string) => Either.left(new ManagerFileError({ file, message: message.trimEnd() }))
   const parsed = parseConfigText(text, { file })
   if (Either.isLeft(parsed)) return fail(formatSyntaxError(parsed.left, text))
@@ -40,13 +54,20 @@ export const parseManagerFile = (text: string, file: string): Either.Either<Mana
       })
     )
   const rules = decodeRules(value["auth"], ["auth"])
-  const issues = [...unknown, ...(Either.isLeft(rules) ? rules.left.issues : [])]
-  if (Either.isLeft(rules) || issues.length > 0) return fail(formatIssues({ text, file, issues, positionOf }))
-  return Either.right({ auth: rules.right })
+  const storage = decodeStorage(value["storage"], { folder: options.clips ?? "clips", env: options.env ?? process.env })
+  const issues = [
+    ...unknown,
+    ...(Either.isLeft(rules) ? rules.left.issues : []),
+    ...(Either.isLeft(storage) ? storage.left : [])
+  ]
+  if (Either.isLeft(rules) || Either.isLeft(storage) || issues.length > 0) {
+    return fail(formatIssues({ text, file, issues, positionOf }))
+  }
+  return Either.right({ auth: rules.right, storage: storage.right })
 }
 
 /** Whether anybody may publish, from anywhere and without credentials: worth a warning at each start. */
-export const isOpenToEveryone = ({ auth }: ManagerFile): boolean =>
+export const isOpenToEveryone = ({ auth }: Pick<ManagerFile, "auth">): boolean =>
   auth.rules.some(
     (rule) =>
       (rule.allow?.some((action) => action === "any" || action === "publish") ?? false) &&

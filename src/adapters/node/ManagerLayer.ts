@@ -15,10 +15,13 @@
  *   database: "/var/lib/mtx-manager/manager.db"
  * })
  */
+import { dirname, join } from "node:path"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as ManagerApi from "../../api/ManagerLayer.js"
 import type { CommandTextError } from "../../mediamtx/CommandText.js"
@@ -31,14 +34,21 @@ import type { FleetStateError } from "../../services/FleetState.js"
 import type { HookBusError, HookRetention } from "../../services/HookBus.js"
 import * as JwtIssuer from "../../services/JwtIssuer.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
+import * as NodeRecordSettings from "../../services/NodeRecordSettings.js"
 import type { HeartbeatPolicy, NodeRegistryError } from "../../services/NodeRegistry.js"
+import * as ObjectStorage from "../../services/ObjectStorage.js"
+import * as Playback from "../../services/Playback.js"
+import type * as PlaybackQueue from "../../services/PlaybackQueue.js"
+import * as Recordings from "../../services/Recordings.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
 import * as SqlJwtKeys from "../../sql/SqlJwtKeys.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
+import * as SqlPlaybackQueue from "../../sql/SqlPlaybackQueue.js"
+import * as SqlRecordings from "../../sql/SqlRecordings.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
-import type { ManagerFileError } from "./ManagerFile.js"
+import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
 import * as NodeServer from "./NodeServer.js"
 
 export interface ManagerOptions
@@ -62,6 +72,12 @@ export interface ManagerOptions
   readonly heartbeats?: Partial<HeartbeatPolicy> | undefined
   /** How many events are kept, and for how long. */
   readonly retention?: HookRetention | undefined
+  /** Where clips go when `manager.yml` says nothing of storage (default: `clips` beside the database). */
+  readonly clips?: string | undefined
+  /** The time zone of the nodes, in which MediaMTX names its segments (default UTC, which containers have). */
+  readonly timeZone?: string | undefined
+  /** Leases and limits of clip jobs. */
+  readonly playback?: PlaybackQueue.PlaybackQueueOptions | undefined
   /** Tokens for nodes with `authMethod: jwt` (default: `issuer` is `base`). */
   readonly jwt?: JwtIssuer.JwtIssuerOptions | undefined
 }
@@ -76,28 +92,78 @@ export type ManagerError =
   | ManagerFileError
   | NodeRegistryError
   | NodeServer.ListenError
+  | ObjectStorage.ObjectStorageError
+  | PlaybackQueue.PlaybackQueueError
+  | Recordings.RecordingsError
   | SqliteNode.SqliteNodeError
+
+/** The storage that `manager.yml` names, else a folder. Read at the start: another one needs a restart. */
+const clips = (
+  options: ManagerOptions
+): Layer.Layer<
+  ObjectStorage.ObjectStorage,
+  ManagerFileError | ObjectStorage.ObjectStorageError,
+  FileSystem.FileSystem
+> =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const folder =
+        options.clips ?? (options.database === ":memory:" ? "clips" : join(dirname(options.database), "clips"))
+      const text = yield* AuthRulesFile.read(options.rules)
+      const { storage } = yield* parseManagerFile(text ?? "", options.rules, { clips: folder })
+      return ObjectStorage.layer(storage, options)
+    })
+  )
+
+/** Clips: the index of recordings, the queue of jobs, and the storage. */
+const playback = (options: ManagerOptions) => {
+  const zone = { timeZone: options.timeZone }
+  const recordings = Recordings.pump.pipe(
+    Layer.provideMerge(
+      Layer.unwrapEffect(Effect.map(NodeRecordSettings.make(zone), (settings) => SqlRecordings.layer({ settings })))
+    )
+  )
+  const queue = Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const storage = yield* ObjectStorage.ObjectStorage
+      const partDuration = yield* NodeRecordSettings.partDuration(zone)
+      return SqlPlaybackQueue.layer({
+        partDuration,
+        objectExists: (name) => Effect.map(storage.head(storage.clipKey(name)), Option.isSome),
+        deleteObject: (name) => storage.delete(storage.clipKey(name)),
+        ...options.playback
+      })
+    })
+  )
+  return Playback.layer().pipe(Layer.provideMerge(queue), Layer.provideMerge(Layer.merge(recordings, clips(options))))
+}
+
+/** The services of the server beyond those that its HTTP can't be without. */
+export type PlaybackServices =
+  | Playback.Playback
+  | PlaybackQueue.PlaybackQueue
+  | Recordings.Recordings
+  | ObjectStorage.ObjectStorage
 
 /** The services of the server, for programs that want them beside its HTTP. */
 export const services = (
   options: ManagerOptions
 ): Layer.Layer<
-  ManagerApi.Services | JwtIssuer.JwtIssuer,
+  ManagerApi.Services | JwtIssuer.JwtIssuer | PlaybackServices,
   Exclude<ManagerError, NodeServer.ListenError>,
   FileSystem.FileSystem | Path.Path
 > => {
   const issuer = JwtIssuer.layer({ issuer: String(options.base), ...options.jwt }).pipe(Layer.provide(SqlJwtKeys.layer))
-  const storage = Layer.mergeAll(SqlFleetState.layer(), NodeEventLog.layer, issuer).pipe(
+  const source = ConfigSourceFile.layer({ path: options.config })
+  const storage = Layer.mergeAll(SqlFleetState.layer(), NodeEventLog.layer, issuer, playback(options)).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),
-    Layer.provide(SqliteNode.layer({ filename: options.database }))
+    Layer.provide(SqliteNode.layer({ filename: options.database })),
+    Layer.provide(source)
   )
   const credentials = Credentials.layer({ key: options.key, adminKey: options.adminKey })
-  const renderer = ConfigRenderer.layer(options).pipe(
-    Layer.provide(ConfigSourceFile.layer({ path: options.config })),
-    Layer.provideMerge(credentials)
-  )
+  const renderer = ConfigRenderer.layer(options).pipe(Layer.provide(source), Layer.provideMerge(credentials))
   const auth = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
     Layer.provide(Argon2Node.layer())
   )

@@ -20,6 +20,7 @@ import { Draining } from "../../api/Draining.js"
 import * as HotResponse from "../../api/HotResponse.js"
 import { BODY_LIMIT, HotRoutes, repairUrl } from "../../api/HotRoutes.js"
 import { ManagerHttp } from "../../api/ManagerHttp.js"
+import { isStorage } from "../../api/StorageRoutes.js"
 import * as HotEdge from "./HotEdge.js"
 
 export interface NodeServerOptions extends HotEdge.HotEdgeOptions {
@@ -88,6 +89,33 @@ const onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
   else refuse(socket, 400, "this is not HTTP/1.1")
 }
 
+/**
+ * Ends a request whose body does not come in time. An upload to the storage may take long, but not pause for that long.
+ */
+const limit = (request: Http.IncomingMessage, upload: boolean, within: number): void => {
+  if (within <= 0) return
+  const { socket } = request
+  const late = () => {
+    if (responding(socket)) socket.destroy()
+    else refuse(socket, 408, "the request did not come in time")
+  }
+  const timer = setTimeout(late, within)
+  // `data` would make it flow: what is read off the socket is looked at instead.
+  let before = socket.bytesRead
+  const watch = upload
+    ? setInterval(() => {
+        if (socket.bytesRead !== before) timer.refresh()
+        before = socket.bytesRead
+      }, within / 4)
+    : undefined
+  const done = () => {
+    clearTimeout(timer)
+    clearInterval(watch)
+  }
+  request.once("end", done)
+  request.once("close", done)
+}
+
 /** The absolute form (`GET http://host/path`) that clients use towards proxies, as a path. */
 const originForm = (url: string): string => {
   const found = /^https?:\/\/[^/?#]*/i.exec(url)
@@ -152,23 +180,27 @@ export const make = (
     )
     const listener = yield* HotEdge.make(hot, routed, options)
 
+    const requestWithin = Duration.toMillis(options.requestWithin ?? "30 seconds")
     const headersTimeout = Duration.toMillis(options.headersWithin ?? "10 seconds")
     const server = Http.createServer({
       keepAliveTimeout: KEEP_ALIVE,
       headersTimeout,
-      requestTimeout: Duration.toMillis(options.requestWithin ?? "30 seconds"),
+      // Kept by hand below: what goes to the storage may take as long as it takes, while bytes come.
+      requestTimeout: 0,
       connectionsCheckingInterval: Math.min(CHECK_EVERY, headersTimeout)
     })
     server.on("request", (request, response) => {
       const url = request.url ?? "/"
       request.url = repairUrl(url.startsWith("/") ? url : originForm(url))
+      if (!request.complete) limit(request, isStorage(request.url), requestWithin)
       listener(request, response)
     })
     server.on("clientError", onClientError)
     server.on("connect", (_request, socket: Socket) => refuse(socket, 405, "this is not a proxy"))
     // Without this, a client that asks first would be invited to send what is refused afterwards.
     server.on("checkContinue", (request, response) => {
-      if (!(Number(request.headers["content-length"] ?? "0") > BODY_LIMIT)) response.writeContinue()
+      const size = Number(request.headers["content-length"] ?? "0")
+      if (!(size > BODY_LIMIT) || isStorage(request.url ?? "")) response.writeContinue()
       server.emit("request", request, response)
     })
 

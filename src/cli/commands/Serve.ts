@@ -2,6 +2,7 @@
  * `serve`: runs the manager until it is told to stop.
  */
 import { createServer } from "node:net"
+import { join } from "node:path"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
@@ -128,6 +129,7 @@ const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
       config: settings.config,
       rules: places.manager,
       database: settings.database,
+      clips: join(settings.data, "clips"),
       host: settings.host,
       port,
       grace: GRACE

@@ -1,0 +1,69 @@
+/**
+ * How each node of the fleet records each path, by the config that is in force: what `Recordings` and `PlaybackQueue` need
+ * to read the names of segments and to know when a recording is on the disk.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
+import { ConfigSource } from "./ConfigSource.js"
+import type { FleetConfig } from "./FleetConfig.js"
+import { mergeConfig } from "./internal/mergeConfig.js"
+import type { NodeId } from "./NodeId.js"
+import { type RecordSettings, recordSettings } from "./RecordSettings.js"
+
+export interface NodeRecordSettingsOptions {
+  /** The time zone of the nodes, in which MediaMTX names segments (default UTC, which containers have). */
+  readonly timeZone?: string | undefined
+}
+
+type Lookup = (path: string) => RecordSettings | undefined
+
+const none: Lookup = () => undefined
+
+/** Gives the settings of a path on a node; undefined where the config has no such path. */
+export const make = (
+  options: NodeRecordSettingsOptions = {}
+): Effect.Effect<(node: NodeId, path: string) => Effect.Effect<RecordSettings | undefined>, never, ConfigSource> =>
+  Effect.map(ConfigSource, (source) => {
+    let fleet: FleetConfig | undefined
+    let lookups = new Map<NodeId | undefined, Lookup>()
+    const prepare = (config: MediaMTXConfig): Lookup =>
+      Either.getOrElse(recordSettings(config, { timeZone: options.timeZone ?? "UTC" }), () => none)
+    return (node, path) =>
+      Effect.map(source.current, (current) => {
+        if (current !== fleet) {
+          fleet = current
+          lookups = new Map()
+        }
+        const overlay = current.nodes.get(node)
+        // Nodes without an overlay share one.
+        const key = overlay === undefined ? undefined : node
+        let lookup = lookups.get(key)
+        if (lookup === undefined) {
+          lookup = prepare(mergeConfig(current.base, overlay))
+          lookups.set(key, lookup)
+        }
+        return lookup(path)
+      })
+  })
+
+/** What may still be missing on disk a moment after it was recorded, and a second for a busy disk. */
+const RESERVE = Duration.seconds(1)
+
+/** For `PlaybackQueueOptions.partDuration`: of the base config, which decides for nearly every node. */
+export const partDuration = (
+  options: NodeRecordSettingsOptions = {}
+): Effect.Effect<(path: string) => Effect.Effect<Duration.Duration>, never, ConfigSource> =>
+  Effect.map(ConfigSource, (source) => {
+    let config: MediaMTXConfig | undefined
+    let lookup = none
+    return (path) =>
+      Effect.map(source.current, ({ base }) => {
+        if (base !== config) {
+          config = base
+          lookup = Either.getOrElse(recordSettings(base, { timeZone: options.timeZone ?? "UTC" }), () => none)
+        }
+        return Duration.sum(lookup(path)?.partDuration ?? Duration.seconds(1), RESERVE)
+      })
+  })
