@@ -13,7 +13,7 @@ const ConfigInput = Schema.Union(Schema.String, Schema.Record({ key: Schema.Stri
 
 export const PlanRequest = Schema.Struct({
   base: Schema.optional(ConfigInput).annotations({ description: "Another base config; absent: the base stays" }),
-  nodes: Schema.optional(Schema.Record({ key: NodeId, value: Schema.NullOr(ConfigInput) })).annotations({
+  nodes: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.NullOr(ConfigInput) })).annotations({
     description: "Other overlays by node; null takes a node's overlay away"
   }),
   node: Schema.optional(NodeId).annotations({ description: "Plan for this node only" })

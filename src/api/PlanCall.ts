@@ -9,6 +9,8 @@ import type { InvalidRequest, RequestIssue } from "./ApiError.js"
 import type { PlanRequest } from "./PlanApi.js"
 import { invalid } from "./RequestIssues.js"
 
+const NODE_ID = "1 to 64 characters of A-Z a-z 0-9 . _ -, starting with a letter or digit"
+
 type PositionOf = (field: ReadonlyArray<string>) => SourcePosition | undefined
 
 /** A change that could be read, and where in its texts a field stands. */
@@ -39,8 +41,10 @@ export const read = (request: PlanRequest): Either.Either<PlanCall, InvalidReque
   const base = request.base === undefined ? undefined : valueOf("base", request.base)
   const nodes = new Map<NodeId, unknown>()
   for (const [node, overlay] of Object.entries(request.nodes ?? {})) {
-    // The schema lets nothing else through.
-    if (!isNodeId(node)) continue
+    if (!isNodeId(node)) {
+      issues.push({ field: formatField(["nodes", node]), message: "is not a node id", expected: NODE_ID })
+      continue
+    }
     nodes.set(node, overlay === null ? null : valueOf(formatField(["nodes", node]), overlay))
   }
   if (issues.length > 0) return Either.left(invalid("config", issues))

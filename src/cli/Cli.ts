@@ -50,6 +50,7 @@ const about = {
   "node-command": "Print the command that starts a MediaMTX node of this manager",
   nodes: "List the nodes of a running manager",
   events: "Print the events of a running manager",
+  plan: "Say what another base config would change and drop on the nodes, without changing anything",
   import: "Make an existing mediamtx.yml the base config of the fleet"
 } as const
 
@@ -163,6 +164,22 @@ const events = Command.make(
     )
 ).pipe(Command.withDescription(about.events))
 
+const planCommand = Command.make(
+  "plan",
+  {
+    node: text("node", "ID", "Plan for this node only"),
+    json,
+    offline: flag("offline", "Ask no running manager: from the data folder, without what is live on nodes"),
+    ...render,
+    file: Args.text({ name: "new" }).pipe(Args.withDescription("The new base config; - reads standard input"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Plan.js")),
+      (module) => module.plan(options)
+    )
+).pipe(Command.withDescription(about.plan))
+
 const importCommand = Command.make(
   "import",
   {
@@ -178,7 +195,7 @@ const importCommand = Command.make(
     )
 ).pipe(Command.withDescription(about.import))
 
-const subcommands = [serve, validate, renderCommand, nodeCommand, nodes, events, importCommand] as const
+const subcommands = [serve, validate, renderCommand, nodeCommand, nodes, events, planCommand, importCommand] as const
 
 const root = Command.make("mtx-manager").pipe(
   Command.withDescription(DESCRIPTION),
@@ -209,7 +226,8 @@ const rootHelp = (color: boolean): string => {
     section("Exit codes", [
       ["0", "Done; of serve: stopped by SIGINT or SIGTERM"],
       ["1", "Could not be done, or a checked file is not valid"],
-      ["2", "The command line or a setting is wrong; nothing was done"]
+      ["2", "The command line or a setting is wrong; nothing was done"],
+      ["3", "Of plan: the change would drop something that is live"]
     ])
   ].join("\n\n")
 }
