@@ -319,16 +319,15 @@ export const make = Effect.fnUntraced(function* (
   const coverage: RecordingsShape["coverage"] = (path, start, end) =>
     Effect.sync(() => {
       const now = clock.unsafeCurrentTimeMillis()
-      return viewsOf(path, start, end, now)
-        .map(({ node, spans }): Coverage => {
-          const covered = spans.reduce((sum, span) => sum + span.end - span.start, 0)
-          return {
-            node,
-            covered,
-            complete: covered > 0 && end - start - covered <= Math.min(tolerance, (end - start) / 2)
-          }
-        })
-        .sort((a, b) => b.covered - a.covered || byId(a, b))
+      const wanted = end - start
+      const found: Array<Coverage> = []
+      for (const track of state.tracks.get(path)?.values() ?? []) {
+        const covered = internal.covered(track, start, end, now, tolerance)
+        if (covered > 0) {
+          found.push({ node: track.node, covered, complete: wanted - covered <= Math.min(tolerance, wanted / 2) })
+        }
+      }
+      return found.sort((a, b) => b.covered - a.covered || byId(a, b))
     })
 
   const paths = Effect.sync(() => {

@@ -10,6 +10,7 @@
  * right with several managers on one database, but made for one.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -46,6 +47,13 @@ const writeFailed = (cause: unknown) =>
     message: "The playback jobs could not be written (is the disk full, or the database locked?): nothing was changed",
     cause
   })
+
+/** Another process has taken the slot: SQLite's and PostgreSQL's codes for it. */
+const isTaken = (error: SqlError): boolean => {
+  const { cause } = error
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+  return code === "SQLITE_CONSTRAINT_UNIQUE" || code === "23505"
+}
 
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -102,6 +110,7 @@ const makeStore = Effect.gen(function* () {
           jobs.map(({ job, slot, swept, version }) => [job.id, version, slot, job.state, swept ? 1 : 0, job])
         )
       ).withoutTransform.pipe(
+        Effect.catchTag("SqlError", (error) => (isTaken(error) ? Effect.succeed([]) : Effect.fail(error))),
         Effect.flatMap(decodeIds),
         Effect.mapError(writeFailed),
         Effect.map((rows) => new Set(rows.map(({ id }) => id))),

@@ -261,10 +261,17 @@ export const eligible = (
   job: Pick<QueuedJob, "refusedBy">,
   coverage: ReadonlyArray<Coverage>
 ): ReadonlySet<NodeId> | "any" => {
-  const holders = coverage.filter(({ node }) => !job.refusedBy.includes(node))
   if (coverage.length === 0) return "any"
-  const complete = holders.filter((holder) => holder.complete)
-  if (complete.length > 0) return new Set(complete.map(({ node }) => node))
-  const most = holders.reduce((best, { covered }) => Math.max(best, covered), 0)
-  return new Set(holders.filter(({ covered }) => covered > most - EQUAL).map(({ node }) => node))
+  let complete = false
+  let most = 0
+  const holders = job.refusedBy.length === 0 ? coverage : coverage.filter(({ node }) => !job.refusedBy.includes(node))
+  for (const holder of holders) {
+    complete ||= holder.complete
+    most = Math.max(most, holder.covered)
+  }
+  const nodes = new Set<NodeId>()
+  for (const holder of holders) {
+    if (complete ? holder.complete : holder.covered > most - EQUAL) nodes.add(holder.node)
+  }
+  return nodes
 }

@@ -17,7 +17,7 @@
 import type { SegmentCompleteEvent, SegmentCreateEvent } from "../../mediamtx/HookEvent.js"
 import type { Cursor, HookRecord } from "../HookBus.js"
 import type { NodeId } from "../NodeId.js"
-import { add, type Change, type Interval, subtract, within } from "./intervals.js"
+import { add, type Change, firstEndingAfter, type Interval, subtract, within } from "./intervals.js"
 
 /** A list was read on the node a little before it got here: what ended less than this ago may be newer than it. */
 export const REPORT_SKEW = 2_000
@@ -351,4 +351,18 @@ export const view = (track: Track, from: number, to: number, now: number, tolera
     if (end === now) growing.push(end)
   }
   return within(spans, from, to).map((span) => ({ ...span, open: growing.some((end) => span.end >= end) }))
+}
+
+/** Milliseconds of `[start, end)` that a track holds, open segments included. Allocates nothing when nothing is open. */
+export const covered = (track: Track, start: number, end: number, now: number, tolerance: number): number => {
+  if (track.open.size > 0) {
+    return view(track, start, end, now, tolerance).reduce((sum, span) => sum + span.end - span.start, 0)
+  }
+  let sum = 0
+  for (let i = firstEndingAfter(track.spans, start); i < track.spans.length; i++) {
+    const span = track.spans[i]
+    if (span === undefined || span.start >= end) break
+    sum += Math.min(span.end, end) - Math.max(span.start, start)
+  }
+  return sum
 }
