@@ -33,6 +33,8 @@ export const TEST_KEY = "test-key-0123456789abcdefghijklmnop"
 export const startManager = async (options: {
   readonly data: string
   readonly port?: number
+  /** As nodes reach it, when that is not its own address. */
+  readonly base?: string
   readonly args?: ReadonlyArray<string>
 }): Promise<RunningManager> => {
   const port = options.port ?? (await freePorts(1))[0] ?? 0
@@ -40,7 +42,7 @@ export const startManager = async (options: {
   const flags = ["--data", options.data, "--key", TEST_KEY]
   const process = run(
     "node",
-    [cliPath, "serve", ...flags, "--port", String(port), "--base", url, ...(options.args ?? [])],
+    [cliPath, "serve", ...flags, "--port", String(port), "--base", options.base ?? url, ...(options.args ?? [])],
     { env: { NO_COLOR: "1" } }
   )
   await process.waitFor(/^listening on /m, 30_000)
