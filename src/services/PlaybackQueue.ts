@@ -116,8 +116,8 @@ export interface PlaybackQueueShape {
   /** The newest first. */
   readonly list: (filter?: JobFilter) => Effect.Effect<ReadonlyArray<PlaybackJob>>
   /**
-   * Gives a worker the next job whose window its node holds, or none after `wait` (default: at once). When the caller is gone
-   * before it could take it, give the lease back by `release`, or it is lost for as long as a lease lasts.
+   * Gives a worker the next job whose window its node holds, or none after `wait` (default: at once). An interrupted call
+   * leaves no lease behind; when the answer can't be delivered, give the lease back by `release`.
    */
   readonly lease: (
     node: NodeId,
@@ -672,7 +672,7 @@ export const make = Effect.fnUntraced(function* (
       }
       return undefined
     })
-  const take = (node: NodeId): Effect.Effect<LeasedJob | undefined, PlaybackQueueError> =>
+  const takeFor = (node: NodeId): Effect.Effect<LeasedJob | undefined, PlaybackQueueError> =>
     Effect.flatMap(nextFor(node), (found) =>
       found === undefined
         ? Effect.succeed(undefined)
@@ -685,23 +685,39 @@ export const make = Effect.fnUntraced(function* (
             })
           )
     )
+  const release: PlaybackQueueShape["release"] = (id, token) =>
+    transact(
+      Effect.map(heldBy(id, token), (job) => {
+        const after = internal.release(job, now())
+        put(after)
+        return after
+      })
+    )
   const lease: PlaybackQueueShape["lease"] = (node, { wait = 0 } = {}) =>
     Effect.suspend(() => {
       const until = now() + Duration.toMillis(wait)
       workers.set(node, now())
       const latch = Effect.unsafeMakeLatch(false)
-      const attempt: Effect.Effect<Option.Option<LeasedJob>, PlaybackQueueError> = Effect.suspend(() => {
+      let taken: LeasedJob | undefined
+      const look: Effect.Effect<Option.Option<LeasedJob>, PlaybackQueueError> = Effect.suspend(() => {
         // Before the look, so that what comes after it is not missed.
         latch.unsafeClose()
-        return Effect.flatMap(Effect.uninterruptible(take(node)), (job) => {
-          if (job !== undefined) return Effect.succeed(Option.some(job))
+        const take = Effect.map(takeFor(node), (job) => {
+          taken = job
+        })
+        return Effect.flatMap(Effect.uninterruptible(take), () => {
+          if (taken !== undefined) return Effect.succeed(Option.some(taken))
           const left = until - now()
           if (left <= 0 || closed) return Effect.succeed(Option.none())
           return Effect.flatMap(Effect.timeoutOption(latch.await, left), (woken) =>
-            Option.isNone(woken) ? Effect.succeed(Option.none()) : attempt
+            Option.isNone(woken) ? Effect.succeed(Option.none()) : look
           )
         })
       })
+      // The caller went away in the very moment: nobody would work on it until the lease runs out.
+      const attempt = Effect.onInterrupt(look, () =>
+        taken === undefined ? Effect.void : Effect.ignore(release(taken.id, taken.lease.token))
+      )
       if (until <= now()) return attempt
       return Effect.acquireUseRelease(
         Effect.sync(() => {
@@ -808,14 +824,7 @@ export const make = Effect.fnUntraced(function* (
           })
         )
       ),
-    release: (id, token) =>
-      transact(
-        Effect.map(heldBy(id, token), (job) => {
-          const after = internal.release(job, now())
-          put(after)
-          return after
-        })
-      ),
+    release,
     cancel: (id) =>
       transact(
         Effect.flatMap(find(id), (job) => {

@@ -329,6 +329,20 @@ export const playbackQueueContract = <E>(name: string, options: PlaybackQueueCon
         assert.isTrue(Option.isNone(yield* Fiber.join(vain)))
       }))
 
+    test("a poll that is interrupted leaves no lease behind, whenever it is", (bench) =>
+      Effect.gen(function* () {
+        const { queue } = bench
+        yield* holds(bench, north, 600, 0)
+        const { id } = (yield* queue.request(window(60))).job
+        for (const yields of [0, 1, 2, 3, 5, 8]) {
+          const poll = yield* Effect.fork(queue.lease(north, { wait: "25 seconds" }))
+          for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+          const exit = yield* Fiber.interrupt(poll)
+          if (Exit.isSuccess(exit)) yield* queue.release(id, Option.getOrThrow(exit.value).lease.token)
+          assert.strictEqual((yield* queue.get(id)).state, "queued")
+        }
+      }))
+
     test("a lease lasts 20 seconds from the last report; then another worker is given it, and the late one is refused", (bench) =>
       Effect.gen(function* () {
         const { queue } = bench
