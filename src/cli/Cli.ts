@@ -50,6 +50,8 @@ const about = {
   "node-command": "Print the command that starts a MediaMTX node of this manager",
   nodes: "List the nodes of a running manager",
   events: "Print the events of a running manager",
+  clip: "Cut a clip out of what was recorded, and download it",
+  jobs: "List the clip jobs of a running manager; cancel one, or put it back",
   plan: "Say what another base config would change and drop on the nodes, without changing anything",
   import: "Make an existing mediamtx.yml the base config of the fleet"
 } as const
@@ -195,7 +197,66 @@ const importCommand = Command.make(
     )
 ).pipe(Command.withDescription(about.import))
 
-const subcommands = [serve, validate, renderCommand, nodeCommand, nodes, events, planCommand, importCommand] as const
+const clip = Command.make(
+  "clip",
+  {
+    start: Options.text("start").pipe(
+      Options.withPseudoName("TIME"),
+      Options.withDescription("Where it begins, such as 2026-01-31T12:00:00Z; or now")
+    ),
+    duration: Options.text("duration").pipe(
+      Options.withPseudoName("DURATION"),
+      Options.withDescription("How long it is, such as 10s or 1m30s")
+    ),
+    output: text("output", "FILE", "Where it goes; - is standard output [default the clip's own name, here]").pipe(
+      Options.withAlias("o")
+    ),
+    format: Options.choice("format", ["mp4", "fmp4"]).pipe(
+      Options.withDescription("fmp4 is fragmented [default mp4]"),
+      Options.optional
+    ),
+    json: flag("json", "Print the clip's record as JSON"),
+    ...remote,
+    path: Args.text({ name: "path" }).pipe(Args.withDescription("Name of the recorded path, such as cam/1"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Clip.js")),
+      (module) => module.clip(options)
+    )
+).pipe(Command.withDescription(about.clip))
+
+const jobs = Command.make(
+  "jobs",
+  {
+    state: Options.choice("state", ["queued", "leased", "uploading", "done", "failed", "expired", "cancelled"]).pipe(
+      Options.withDescription("Jobs in this state only"),
+      Options.optional
+    ),
+    cancel: text("cancel", "ID", "End this job"),
+    retry: text("retry", "ID", "Put this failed, expired or cancelled job back"),
+    json,
+    ...remote
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Jobs.js")),
+      (module) => module.jobs(options)
+    )
+).pipe(Command.withDescription(about.jobs))
+
+const subcommands = [
+  serve,
+  validate,
+  renderCommand,
+  nodeCommand,
+  nodes,
+  events,
+  clip,
+  jobs,
+  planCommand,
+  importCommand
+] as const
 
 const root = Command.make("mtx-manager").pipe(
   Command.withDescription(DESCRIPTION),

@@ -305,6 +305,25 @@ auth:
     within((await look(clip)).duration, 5_000, 100)
   })
 
+  it("the command line waits for a clip and downloads it", async () => {
+    const file = join(files.path, "from-cli.mp4")
+    const access = ["--base", manager.url, "--key", manager.key]
+    const start = new Date(span(1).start + 1_000).toISOString()
+    const words = ["clip", "cam", "--start", start, "--duration", "3s", "-o", file, ...access]
+    expect(await manager.cli(...words)).toContain(file)
+    const { stdout } = await exec("ffprobe", [
+      "-v",
+      "error",
+      "-of",
+      "csv=p=0",
+      "-show_entries",
+      "format=duration",
+      file
+    ])
+    within(Number(stdout) * 1000, 3_000, 100)
+    expect(await manager.cli("jobs", "--state", "done", ...access)).toMatch(/done +cam/)
+  })
+
   it("a window of which nothing was recorded fails, and says so", async () => {
     const found = await ended((await request(span(0).start - 3_600_000, 2_000)).id)
     expect(found.state).toBe("failed")
