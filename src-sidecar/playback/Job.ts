@@ -308,9 +308,11 @@ const deliver = (context: JobContext, job: WorkerJob, report: WorkerReport) =>
  * manager's to try again.
  */
 export const run = (context: JobContext, job: WorkerJob): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const progress: Progress = { phase: "waiting", bytes: 0, total: null, recorded: undefined }
+  Effect.suspend(() => attempt(context, job, { phase: "waiting", bytes: 0, total: null, recorded: undefined }))
 
+const attempt = (context: JobContext, job: WorkerJob, progress: Progress): Effect.Effect<void> => {
+  let over = false
+  return Effect.gen(function* () {
     const renewOnce = Effect.gen(function* () {
       const { bytes, phase, recorded, total } = progress
       const reply = yield* context.manager.report(job.id, {
@@ -349,6 +351,7 @@ export const run = (context: JobContext, job: WorkerJob): Effect.Effect<void> =>
             : new JobFailed({ reason: "WorkerError", message: error.message })
         )
       )
+      over = true
       yield* files.clear
       yield* Effect.logInfo(`job ${job.id}: done, ${done.size} bytes${done.gaps.length > 0 ? ", with gaps" : ""}`)
     }).pipe(Effect.scoped)
@@ -370,13 +373,16 @@ export const run = (context: JobContext, job: WorkerJob): Effect.Effect<void> =>
         )
     }),
     Effect.onInterrupt(() =>
-      context.manager.report(job.id, { status: "released", token: job.token }).pipe(
-        Effect.timeout("2 seconds"),
-        Effect.match({
-          onFailure: () => Effect.logWarning(`job ${job.id}: could not be given back: its lease will end`),
-          onSuccess: () => Effect.logInfo(`job ${job.id}: given back`)
-        }),
-        Effect.flatten
-      )
+      over
+        ? Effect.void
+        : context.manager.report(job.id, { status: "released", token: job.token }).pipe(
+            Effect.timeout("2 seconds"),
+            Effect.match({
+              onFailure: () => Effect.logWarning(`job ${job.id}: could not be given back: its lease will end`),
+              onSuccess: () => Effect.logInfo(`job ${job.id}: given back`)
+            }),
+            Effect.flatten
+          )
     )
   )
+}

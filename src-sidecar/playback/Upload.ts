@@ -6,6 +6,7 @@ import { open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type HttpFailure, placeOf, readText, send } from "../support/Http.js"
+import { makeMeter } from "../support/Memory.js"
 import { type BodyPart, sizeOfPart } from "./Mp4Join.js"
 
 /**
@@ -26,7 +27,7 @@ export interface UploadRequest {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const CHUNK = 256 * 1024
+const CHUNK = 128 * 1024
 
 /**
  * Writes the parts, each chunk when the one before has been handed to the operating system: then its memory is used again,
@@ -36,6 +37,7 @@ const writeParts =
   (parts: ReadonlyArray<BodyPart>, onBytes: (bytes: number) => void) =>
   async (write: (chunk: Uint8Array) => Promise<void>): Promise<void> => {
     const buffer = Buffer.allocUnsafeSlow(CHUNK)
+    const meter = makeMeter()
     for (const part of parts) {
       if (part instanceof Uint8Array) {
         await write(part)
@@ -49,6 +51,7 @@ const writeParts =
           if (bytesRead === 0) throw new Error(`${part.path} is shorter than it was`)
           await write(buffer.subarray(0, bytesRead))
           onBytes(bytesRead)
+          meter(bytesRead)
           at += bytesRead
         }
       } finally {

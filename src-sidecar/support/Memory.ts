@@ -7,7 +7,7 @@
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
-const EVERY = 6 * 1024 * 1024
+const EVERY = 4 * 1024 * 1024
 
 let collect: ((options: { readonly type: "minor" }) => void) | undefined
 
