@@ -343,15 +343,17 @@ const readInfo = async (file: FileHandle): Promise<Mp4Info> => {
   return { fragmented, tracks: shown, duration: Math.max(...shown.map((track) => track.end)), size }
 }
 
+/** A number that can't be: the tables are broken, and were read beyond their end. */
+export const fromRangeError = (error: unknown): unknown =>
+  error instanceof RangeError ? new Mp4Error(`the file's tables are broken: ${error.message}`) : error
+
 /** Runs `use` on the open file, and closes it. Errors of broken numbers in it are `Mp4Error`s too. */
 export const withFile = async <A>(path: string, use: (file: FileHandle) => Promise<A>): Promise<A> => {
   const file = await open(path, "r")
   try {
     return await use(file)
   } catch (error) {
-    // A read beyond the end of the tables.
-    if (error instanceof RangeError) throw new Mp4Error(`the file's tables are broken: ${error.message}`)
-    throw error
+    throw fromRangeError(error)
   } finally {
     await file.close()
   }

@@ -15,6 +15,7 @@ import {
   descend,
   editsOf,
   find,
+  fromRangeError,
   Mp4Error,
   readBox,
   timeScaleOf,
@@ -113,6 +114,8 @@ const readTrack = (bytes: Buffer, trak: Box): Track => {
 
   const uniform = bytes.readUInt32BE(content(stsz))
   const samples = bytes.readUInt32BE(content(stsz) + 4)
+  // A day at 1,000 samples a second; more is a broken number, and would take the memory of it.
+  if (samples > 86_400_000) throw new Mp4Error(`a track claims ${samples} samples`)
   const sizes = new Uint32Array(samples)
   if (uniform !== 0) sizes.fill(uniform)
   else {
@@ -513,5 +516,9 @@ const assemble = (movies: ReadonlyArray<Movie>): Joined => {
 export const joinMp4 = async (paths: ReadonlyArray<string>): Promise<Joined> => {
   const movies: Array<Movie> = []
   for (const path of paths) movies.push(await withFile(path, (file) => readMovie(path, file)))
-  return assemble(movies)
+  try {
+    return assemble(movies)
+  } catch (error) {
+    throw fromRangeError(error)
+  }
 }
