@@ -80,6 +80,11 @@ const impactText = (impact: ReloadImpact, color: boolean): string => {
       ...impact.listeners.map((listener) => listenerRow(listener, color))
     ]),
     ...(untouched === 0 ? [] : [`  ${count(untouched, "path")} untouched`]),
+    ...(impact.mayEnd
+      ? [
+          "  may end the server: hooks that start while listeners reopen can hold their addresses; it must be restarted then"
+        ]
+      : []),
     ...impact.deferred.map((field) => `  ${field} takes effect only when something else restarts RTSPS`)
   ]
     .filter((part) => part !== "")

@@ -171,6 +171,12 @@ export const ReloadImpact = Schema.Struct({
   paths: Schema.Array(PathImpact),
   /** Fields that MediaMTX does not look at on reload: they wait until something else restarts RTSPS. */
   deferred: Schema.Array(Schema.String),
+  /**
+   * The server itself may end: a hook's command that is started in the instant in which a listener closes still holds the
+   * address, so that the listener can't open again, which MediaMTX takes for fatal. With hooks and a few sessions one
+   * reload in eight ended that way on a busy machine. Its supervisor must start it again whatever its exit code, which is 0.
+   */
+  mayEnd: Schema.Boolean,
   drops: Schema.Struct({
     streams: Schema.NonNegativeInt,
     readers: Schema.NonNegativeInt,
@@ -245,6 +251,14 @@ const partnerOf = (
   return none
 }
 const none: ReadonlyMap<string, unknown> = new Map()
+
+/** Whether any command is started when sessions or paths end. */
+const hasHooks = (config: MediaMTXConfig): boolean =>
+  [config, config.pathDefaults, ...Object.values(config.paths ?? {})].some((part) =>
+    Object.entries(part ?? {}).some(
+      ([name, value]) => name.startsWith("runOn") && typeof value === "string" && value !== ""
+    )
+  )
 
 const bySeverity: ReadonlyArray<PathOutcome> = PathOutcome.literals
 
@@ -347,6 +361,7 @@ export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): C
   }
 
   const pathsCause = causes.get("paths")
+  const hooked = hasHooks(before)
 
   const judgePath = (
     path: string,
@@ -489,6 +504,7 @@ export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): C
       listeners: shown,
       paths,
       deferred: rtspsRestarts ? [] : globals.filter(({ reload }) => reload === "deferred").map(({ field }) => field),
+      mayEnd: hooked && shown.some(({ outcome }) => outcome === "restarted"),
       drops: {
         streams: paths.filter(({ dropsStream }) => dropsStream).length,
         readers: paths.reduce((sum, { droppedReaders }) => sum + droppedReaders.length, 0),
