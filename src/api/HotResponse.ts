@@ -67,6 +67,8 @@ const wire = (error: ApiError): Record<string, unknown> => {
   switch (error._tag) {
     case "InvalidRequest":
       return { _tag: error._tag, message: error.message, issues: error.issues }
+    case "LeaseLost":
+      return { _tag: error._tag, message: error.message, state: error.state }
     case "MethodNotAllowed":
       return { _tag: error._tag, message: error.message, allow: error.allow }
     case "PayloadTooLarge":

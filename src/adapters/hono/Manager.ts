@@ -24,6 +24,7 @@ import { ManagerApi } from "../../api/ManagerApi.js"
 import * as ManagerLayer from "../../api/ManagerLayer.js"
 import * as RouteTable from "../../api/RouteTable.js"
 import { settled } from "../../api/Settled.js"
+import * as StorageRoutes from "../../api/StorageRoutes.js"
 import * as WebHandler from "../../api/WebHandler.js"
 import { plainSecret } from "../../mediamtx/CommandText.js"
 import { formatIssue } from "../../mediamtx/ConfigIssue.js"
@@ -171,7 +172,7 @@ const build: Effect.Effect<Running, never, Provided> = Effect.gen(function* () {
   }
 })
 
-const knownRoutes = RouteTable.make(ManagerApi, ApiDocs.routes)
+const knownRoutes = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...StorageRoutes.routes])
 const notFound = HotResponse.fromError(new NotFound({ message: "there is no such route; /docs lists them all" }))
 const noAuth = HotResponse.fromError(
   new NotFound({ message: "this manager does not decide who may do what: it was given no auth" })
