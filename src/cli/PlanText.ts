@@ -165,8 +165,10 @@ const internal: ReadonlySet<string> = new Set(["api", "metrics", "pprof", "playb
 /** Everything but the verdict. */
 export const planText = (plan: ConfigPlan, color: boolean, offline: boolean): string => {
   const common = plan.shared === null ? "" : changesText(plan.shared.changes, color)
-  const quiet = plan.nodes.filter(({ outcome }) => outcome === "unchanged")
-  const others = plan.nodes.filter(({ outcome }) => outcome !== "unchanged")
+  // Another text that means the same is reloaded as well, and nothing comes of it.
+  const isQuiet = ({ impact, outcome }: NodePlan) => outcome === "unchanged" || impact?.scope === "none"
+  const quiet = plan.nodes.filter(isQuiet)
+  const others = plan.nodes.filter((node) => !isQuiet(node))
   const anyone = plan.shared
   const entryWords = {
     removed: "removed",
