@@ -12,6 +12,7 @@ import { configRows } from "./config.mjs"
 import { honoRows } from "./hono.mjs"
 import { hotRows } from "./hot.mjs"
 import { nodeRows } from "./nodes.mjs"
+import { playbackRows } from "./playback.mjs"
 import { workerRows } from "./worker.mjs"
 
 const argument = (name, fallback) => {
@@ -23,7 +24,14 @@ const options = {
   seconds: Number(argument("seconds", "3"))
 }
 const only = argument("only", undefined)
-const parts = { hot: hotRows, hono: honoRows, config: configRows, nodes: nodeRows, worker: workerRows }
+const parts = {
+  hot: hotRows,
+  hono: honoRows,
+  config: configRows,
+  nodes: nodeRows,
+  playback: playbackRows,
+  worker: workerRows
+}
 
 const rows = []
 for (const [name, part] of Object.entries(parts)) {
