@@ -1,0 +1,228 @@
+/** The updater's process between a manager and the real MediaMTX: boot, change, attack, death, way back. */
+import { existsSync, readFileSync } from "node:fs"
+import type { ServerResponse } from "node:http"
+import { createServer, type Server } from "node:net"
+import { join } from "node:path"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import type { Heartbeat } from "../../src/services/NodeRegistry.js"
+import { tempFolder } from "../support/Manager.js"
+import { describeMediaMTX, eventually, freePorts, type Running, run } from "../support/MediaMTX.js"
+import { type Asked, type ScriptedServer, scriptedServer } from "../support/ScriptedServer.js"
+import { bundleSidecar, giveConfig, giveReply, rendered, sha256 } from "../support/Sidecar.js"
+
+describeMediaMTX("a node with mtx-updater", (bin) => {
+  const folder = tempFolder()
+  const file = join(folder.path, "mediamtx.yml")
+  let ports: { readonly rtsp: number; readonly api: number; readonly taken: number }
+  let manager: ScriptedServer
+  let updater: Running
+  let node: Running
+  let keepNode = true
+  let occupier: Server
+  const clients: Array<Running> = []
+
+  let give: (asked: Asked, response: ServerResponse) => void = () => {}
+  let commands: ReadonlyArray<unknown> = []
+  const giving = (text: string) => {
+    give = (asked, response) => giveConfig(asked, response, text)
+  }
+  const config = (paths: string, extra = "") =>
+    rendered(
+      [
+        "api: yes",
+        `apiAddress: 127.0.0.1:${ports.api}`,
+        `rtspAddress: 127.0.0.1:${ports.rtsp}`,
+        "rtspTransports: [tcp]",
+        "rtmp: no\nhls: no\nwebrtc: no\nsrt: no\nmoq: no",
+        extra,
+        "paths:",
+        paths
+      ].join("\n")
+    )
+
+  type WireBeat = Omit<Heartbeat, "startedAt"> & { readonly startedAt?: string }
+  const beats = (): ReadonlyArray<WireBeat> =>
+    manager.asked.filter(({ method }) => method === "POST").map(({ body }) => JSON.parse(body))
+  /** A heartbeat from now on that is as it should be. */
+  const nextBeat = (what: string, fits: (beat: WireBeat) => boolean, ms = 15_000) => {
+    const begun = beats().length
+    return eventually(what, async () => beats().slice(begun).find(fits), ms)
+  }
+  const fetchApi = (path: string) => fetch(`http://127.0.0.1:${ports.api}/v3/${path}`)
+  const apiPaths = async (): Promise<ReadonlyArray<string>> => {
+    // MediaMTX's own answer; only the names are used.
+    const { items } = (await (await fetchApi("config/paths/list")).json()) as { items: ReadonlyArray<{ name: string }> }
+    return items.map(({ name }) => name)
+  }
+  const inForce = (...names: ReadonlyArray<string>) =>
+    eventually(`paths ${names.join()} are in force`, async () => {
+      const now = await apiPaths()
+      return now.length === names.length && names.every((name) => now.includes(name))
+    })
+
+  /** What `restart: always` does: the same program on the same file, whenever and however it ended. */
+  const startNode = () => {
+    node = run(bin, [file], { cwd: folder.path })
+    void node.exited.then(() => {
+      if (keepNode) setTimeout(startNode, 300)
+    })
+  }
+
+  beforeAll(async () => {
+    const [rtsp = 0, api = 0] = await freePorts(2)
+    occupier = createServer()
+    await new Promise<void>((resolve) => occupier.listen(0, "127.0.0.1", resolve))
+    const address = occupier.address()
+    ports = { rtsp, api, taken: typeof address === "object" && address !== null ? address.port : 0 }
+    manager = await scriptedServer((asked, response) => {
+      if (asked.method === "GET") return give(asked, response)
+      giveReply(response, null, commands)
+      commands = []
+    })
+    updater = run("node", [bundleSidecar("updater")], {
+      env: {
+        ...{ URL: manager.base, KEY: "key", NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
+        MEDIAMTX_API: `http://127.0.0.1:${ports.api}`
+      }
+    })
+  }, 60_000)
+
+  afterAll(async () => {
+    keepNode = false
+    await Promise.all(clients.map((client) => client.stop("SIGKILL")))
+    await updater?.stop()
+    await node?.stop("SIGKILL")
+    await manager?.close()
+    occupier?.close()
+    folder.remove()
+  }, 30_000)
+
+  it("waits for the first config; MediaMTX boots from it and is reported with its version and paths", async () => {
+    give = (_asked, response) => response.writeHead(503).end()
+    await updater.waitFor(/the manager answers 503/)
+    expect(existsSync(file)).toBe(false)
+    giving(config("  cam: {}"))
+    await eventually("the file", async () => existsSync(file))
+    startNode()
+    const beat = await nextBeat("MediaMTX's version", ({ mediamtxVersion }) => mediamtxVersion !== undefined)
+    expect(beat).toMatchObject({ status: "ok", mediamtxVersion: expect.stringMatching(/^v1\./) })
+    expect(beat.appliedHash).toBe(sha256(config("  cam: {}")))
+    expect(beat.paths?.map(({ name }) => name)).toEqual(["cam"])
+    expect(Date.parse(beat.startedAt ?? "")).toBeGreaterThan(Date.now() - 60_000)
+  })
+
+  it("brings a change to the running process, and reports it as applied when it is in force", async () => {
+    const { pid } = node.child
+    const next = config("  cam: {}\n  cam2: {}")
+    giving(next)
+    await nextBeat("the new hash", ({ appliedHash, status }) => appliedHash === sha256(next) && status === "ok")
+    await inForce("cam", "cam2")
+    expect(node.child.pid).toBe(pid)
+    expect(readFileSync(`${file}.last-good`, "utf8")).toBe(next)
+  })
+
+  it("reports publishers and readers, and kicks one", async () => {
+    const publisher = run("ffmpeg", [
+      ...["-hide_banner", "-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10"],
+      ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "10"],
+      ...["-f", "rtsp", "-rtsp_transport", "tcp", `rtsp://127.0.0.1:${ports.rtsp}/cam`]
+    ])
+    clients.push(publisher)
+    const beat = await nextBeat("the publisher", ({ paths }) => paths?.some(({ source }) => source !== null) ?? false)
+    const cam = beat.paths?.find(({ name }) => name === "cam")
+    expect(cam).toMatchObject({ available: true, online: true, source: { type: "rtspSession" } })
+    commands = [{ type: "kick", session: "rtspSession", id: cam?.source?.id }]
+    await updater.waitFor(/rtspSession \S+ was ended/)
+    expect(await publisher.exited).not.toBe(0)
+  })
+
+  it("keeps every hostile answer from MediaMTX, which runs on undisturbed", async () => {
+    const { pid } = node.child
+    const before = readFileSync(file, "utf8")
+    const yaml = (response: ServerResponse, text: string) =>
+      response
+        .writeHead(200, {
+          "content-type": "text/yaml",
+          "content-length": Buffer.byteLength(text),
+          etag: `"${sha256(text)}"`
+        })
+        .end(text)
+    const answers: ReadonlyArray<(response: ServerResponse) => void> = [
+      (response) => response.writeHead(500).end(),
+      (response) => yaml(response, ""),
+      (response) => yaml(response, "<html></html>"),
+      (response) => response.writeHead(302, { location: "http://127.0.0.1:9/" }).end(),
+      (response) => yaml(response, config("  cam: {}").slice(0, 60)),
+      // MediaMTX ends at each of these.
+      (response) => yaml(response, config("  cam: {}", "fooBar: 1")),
+      (response) => yaml(response, config("  cam: {}", "rtspEncryption: no")),
+      (response) => yaml(response, config("  cam: {}\n  cam: {}")),
+      (response) => yaml(response, config("  cam: {runOnRedy: x}")),
+      (response) => yaml(response, config("  cam: {recordDeleteAfter: 1m, recordSegmentDuration: 1h}"))
+    ]
+    for (const [index, answer] of answers.entries()) {
+      let polls = 0
+      give = (_asked, response) => {
+        polls += 1
+        answer(response)
+      }
+      // At its second poll it is done with what the first one gave.
+      await eventually(`two polls of answer ${index}`, async () => polls >= 2)
+      await nextBeat(`a report of answer ${index}`, ({ status }) => status === "failed")
+      expect(readFileSync(file, "utf8")).toBe(before)
+    }
+    await inForce("cam", "cam2")
+    expect(node.child.pid).toBe(pid)
+    giving(before)
+    await nextBeat("an ok report", ({ status }) => status === "ok")
+  })
+
+  it("goes back when MediaMTX ends at a config that looks right, and reports which", { timeout: 60_000 }, async () => {
+    const before = readFileSync(file, "utf8")
+    // Valid in itself, but the port belongs to another process.
+    const deadly = config("  cam: {}\n  cam2: {}", `rtmp: yes\nrtmpAddress: 127.0.0.1:${ports.taken}`).replace(
+      "rtmp: no\n",
+      ""
+    )
+    giving(deadly)
+    await updater.waitFor(new RegExp(`the config ${sha256(deadly).slice(0, 12)} is in place`))
+    const beat = await nextBeat("the failure", ({ error }) => error?.includes("went away") ?? false, 30_000)
+    expect(beat.status).toBe("failed")
+    await eventually("the config before it", async () => readFileSync(file, "utf8") === before, 30_000)
+    await inForce("cam", "cam2")
+    const after = await nextBeat("the hash of what runs", ({ appliedHash }) => appliedHash === sha256(before))
+    expect(after).toMatchObject({ status: "failed", error: expect.stringContaining(sha256(deadly).slice(0, 12)) })
+    // The manager goes on giving it; it is left alone.
+    await nextBeat("another report", () => true)
+    await nextBeat("another report", () => true)
+    expect(readFileSync(file, "utf8")).toBe(before)
+    giving(config("  cam: {}"))
+    await nextBeat("a good one", ({ status }) => status === "ok")
+    await inForce("cam")
+  })
+
+  it("reports a restart of MediaMTX by its start time", async () => {
+    const before = await nextBeat("a start time", ({ startedAt }) => startedAt !== undefined)
+    const { pid } = node.child
+    await node.stop("SIGKILL")
+    const after = await nextBeat("a later one", ({ startedAt }) => (startedAt ?? "") > (before.startedAt ?? ""))
+    expect(node.child.pid).not.toBe(pid)
+    expect(after.instance).toBe(before.instance)
+    await inForce("cam")
+  })
+
+  it("takes two changes within a second, the last of them in force", async () => {
+    const [one, two] = [config("  cam: {}\n  one: {}"), config("  cam: {}\n  two: {}")]
+    giving(one)
+    await updater.waitFor(new RegExp(`the config ${sha256(one).slice(0, 12)} is in place`))
+    giving(two)
+    await nextBeat("the second", ({ appliedHash }) => appliedHash === sha256(two), 20_000)
+    await inForce("cam", "two")
+  })
+
+  it("leaves MediaMTX with its config when the updater is killed", async () => {
+    await updater.stop("SIGKILL")
+    await inForce("cam", "two")
+    expect(readFileSync(file, "utf8")).toBe(config("  cam: {}\n  two: {}"))
+  })
+})
