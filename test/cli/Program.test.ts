@@ -38,7 +38,7 @@ describe("the program", () => {
   })
 
   it.each([
-    [["frobnicate"], "there is no command", "commands are events, import, node-command"],
+    [["frobnicate"], "there is no command", "plan, render, serve, validate"],
     [["valdate", "x"], "did you mean validate?", ""],
     [["validate", "x.yml", "--stict"], "--stict is no option of validate", "did you mean --strict?"],
     [["validate"], "Missing argument", ""],
