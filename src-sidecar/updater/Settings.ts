@@ -127,16 +127,30 @@ const api = (text: string): Parsed<Pick<Settings, "api" | "apiCredentials">> => 
   })
 }
 
+const fallbacks = { CONFIG: "/config/mediamtx.yml", INTERVAL: "10s", MODE: "0600" } as const
+
 const all = Config.all({
   url: setting("URL", undefined, managerUrl),
   key: setting("KEY", undefined, key),
   node: setting("NODE", undefined, node),
-  config: setting("CONFIG", "/config/mediamtx.yml", absolute),
-  interval: setting("INTERVAL", "10s", interval),
+  config: setting("CONFIG", fallbacks.CONFIG, absolute),
+  interval: setting("INTERVAL", fallbacks.INTERVAL, interval),
   api: setting("MEDIAMTX_API", "none", api),
-  mode: setting("MODE", "0600", mode),
+  mode: setting("MODE", fallbacks.MODE, mode),
   recordings: setting("RECORDINGS", ".", (text) => Either.right(text))
 })
+
+/** Name, default in words, and what it is: for the help, and checked against the docs. */
+export const variables: ReadonlyArray<readonly [name: string, fallback: string, about: string]> = [
+  ["URL", "required", "The manager"],
+  ["KEY", "required", "The shared key, or this node's token"],
+  ["NODE", "required", "The id of this node"],
+  ["CONFIG", fallbacks.CONFIG, "MediaMTX's config file, in a folder that the updater may write to"],
+  ["INTERVAL", fallbacks.INTERVAL, "Between two polls and between two heartbeats, 1s to 1h"],
+  ["MEDIAMTX_API", "none", "MediaMTX's control API, such as http://user:password@mediamtx:9997"],
+  ["MODE", fallbacks.MODE, "Permissions of the config file"],
+  ["RECORDINGS", "the folder of CONFIG", "A folder on the volume whose free space is reported"]
+]
 
 const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
   if (error._op === "And" || error._op === "Or") return [...problemsOf(error.left), ...problemsOf(error.right)]

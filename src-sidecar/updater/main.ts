@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { unhealthy } from "./Health.js"
 import { run } from "./Run.js"
-import { configFile } from "./Settings.js"
+import { configFile, variables } from "./Settings.js"
 import { Question, Verdict } from "./Verdict.js"
 
 const usage = `mtx-updater keeps MediaMTX's config file as the manager wants it, and reports what the node does.
@@ -14,8 +14,8 @@ const usage = `mtx-updater keeps MediaMTX's config file as the manager wants it,
   mtx-updater          run, until SIGTERM
   mtx-updater health   exit 0 when a valid config is in place, else 1 (for a container's health check)
 
-Environment: URL, KEY, NODE; CONFIG (/config/mediamtx.yml), INTERVAL (10s), MEDIAMTX_API (none), MODE (0600),
-RECORDINGS (the folder of CONFIG)
+Environment:
+${variables.map(([name, fallback, about]) => `  ${name.padEnd(14)}${about} (${fallback})`).join("\n")}
 `
 
 const health = (): number => {

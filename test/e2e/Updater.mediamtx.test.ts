@@ -136,7 +136,7 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
     expect(await publisher.exited).not.toBe(0)
   })
 
-  it("keeps every hostile answer from MediaMTX, which runs on undisturbed", async () => {
+  it("keeps every hostile answer from MediaMTX, which runs on undisturbed", { timeout: 60_000 }, async () => {
     const { pid } = node.child
     const before = readFileSync(file, "utf8")
     const yaml = (response: ServerResponse, text: string) =>
