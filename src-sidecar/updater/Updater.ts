@@ -21,6 +21,9 @@ const EAGER = Schedule.exponential("500 millis").pipe(Schedule.jittered)
 /** Reports with more than this are sent without the list of paths: the manager reads no more than 1 MiB. */
 const MAX_PATHS_JSON = 900 * 1024
 
+/** After that many heartbeats without a sign of MediaMTX's API, something is wrong with it or with MEDIAMTX_API. */
+const NEVER_SEEN = 6
+
 /** Free and total bytes of the volume that a folder is on. Undefined when that can't be told. */
 const diskUsage = (folder: string): Effect.Effect<Heartbeat["disk"] | undefined> =>
   Effect.tryPromise(() => statfs(folder)).pipe(
@@ -67,10 +70,12 @@ const makeSight = Effect.fnUntraced(function* (interval: Duration.Duration) {
       missed = 0
       return { ...known, problem: error.message }
     }
-    const { apiExpected } = yield* delivery.report
+    const { apiExpected, inPlace } = yield* delivery.report
     missed += 1
-    // Never seen yet (it may be waiting for its first config), or told by the config to have no API there.
-    if (known === undefined || !apiExpected) return {}
+    // Told by the config to have no API there.
+    if (!apiExpected) return {}
+    // It may be waiting for its first config; but not for ever.
+    if (known === undefined) return inPlace === undefined || missed < NEVER_SEEN ? {} : { problem: error.message }
     // Once may be a restart of its API; twice, and there is no MediaMTX, so there is no path either.
     return missed < 2 ? { problem: error.message } : { problem: error.message, paths: [] }
   }) satisfies Effect.Effect<Sight>

@@ -1,11 +1,11 @@
 /** The updater's process between a manager and the real MediaMTX: boot, change, attack, death, way back. */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import type { Heartbeat } from "../../src/services/NodeRegistry.js"
-import { tempFolder } from "../support/Manager.js"
+import { type RunningManager, startManager, tempFolder } from "../support/Manager.js"
 import { describeMediaMTX, eventually, freePorts, type Running, run } from "../support/MediaMTX.js"
 import { type Asked, type ScriptedServer, scriptedServer } from "../support/ScriptedServer.js"
 import { bundleSidecar, giveConfig, giveReply, rendered, sha256 } from "../support/Sidecar.js"
@@ -225,4 +225,77 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
     await inForce("cam", "two")
     expect(readFileSync(file, "utf8")).toBe(config("  cam: {}\n  two: {}"))
   })
+})
+
+describeMediaMTX("a node with mtx-updater and the real manager", (bin) => {
+  const folder = tempFolder()
+  const data = tempFolder()
+  const file = join(folder.path, "mediamtx.yml")
+  let manager: RunningManager
+  let updater: Running
+  let node: Running | undefined
+  let base: string
+
+  const setBase = (text: string) => writeFileSync(join(data.path, "config", "base.yml"), text)
+  const record = async () =>
+    (
+      await manager.json<ReadonlyArray<{ id: string; status: string; appliedHash: string; mediamtxVersion: string }>>(
+        "/nodes"
+      )
+    ).find(({ id }) => id === "n1")
+
+  beforeAll(async () => {
+    const [rtsp = 0, api = 0] = await freePorts(2)
+    base = [
+      `api: yes\napiAddress: 127.0.0.1:${api}\nrtspAddress: 127.0.0.1:${rtsp}\nrtspTransports: [tcp]`,
+      "rtmp: no\nhls: no\nwebrtc: no\nsrt: no\nmoq: no\npaths:\n  cam: {}\n"
+    ].join("\n")
+    mkdirSync(join(data.path, "config"), { recursive: true })
+    setBase(base)
+    const rules =
+      "auth:\n  users:\n    - {name: updater, secret: updater-secret}\n  rules:\n    - {name: api, allow: [api], users: [updater]}\n"
+    writeFileSync(join(data.path, "config", "manager.yml"), rules)
+    manager = await startManager({ data: data.path, args: ["--refresh-mode", "updater"] })
+    updater = run("node", [bundleSidecar("updater")], {
+      env: {
+        ...{ URL: manager.url, KEY: manager.key, NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
+        MEDIAMTX_API: `http://updater:updater-secret@127.0.0.1:${api}`
+      }
+    })
+  }, 60_000)
+
+  afterAll(async () => {
+    await updater?.stop()
+    await node?.stop("SIGKILL")
+    await manager?.stop()
+    folder.remove()
+    data.remove()
+  }, 30_000)
+
+  it("is online with its version, takes a change, and keeps its config while the manager is away", async () => {
+    await eventually("the file", async () => existsSync(file))
+    node = run(bin, [file], { cwd: folder.path })
+    await node.waitFor(/\[RTSP\] started/)
+    const first = await eventually("the node is online", async () => {
+      const now = await record()
+      return now?.status === "online" && now.mediamtxVersion !== null ? now : undefined
+    })
+    expect(first.appliedHash).toBe(sha256(readFileSync(file, "utf8")))
+    setBase(`${base}  cam2: {}\n`)
+    const next = await eventually("the change is applied", async () => {
+      const now = await record()
+      return now !== undefined && now.appliedHash !== first.appliedHash ? now : undefined
+    })
+    const text = readFileSync(file, "utf8")
+    expect(text).toContain("cam2")
+    expect(next.appliedHash).toBe(sha256(text))
+    await eventually("the manager sees the path that only the path list tells of", async () => {
+      const { paths } = await manager.json<{ readonly paths: ReadonlyArray<{ readonly path: string }> }>("/state")
+      return paths.some(({ path }) => path === "cam2")
+    })
+    await manager.stop()
+    await updater.waitFor(/the manager is away/)
+    expect(readFileSync(file, "utf8")).toBe(text)
+    expect(node.child.exitCode).toBeNull()
+  }, 60_000)
 })
