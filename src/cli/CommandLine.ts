@@ -106,7 +106,9 @@ export const readCommandLine = (
     if (allowed !== undefined && !allowed.some((one) => one === value)) {
       return Either.left(`${flag}: ${JSON.stringify(value)} is unknown; expected one of ${allowed.join(", ")}`)
     }
-    target.push(`${flag}=${value}`)
+    // The parser knows `=` behind long names only.
+    if (flag.startsWith("--")) target.push(`${flag}=${value}`)
+    else target.push(flag, value)
   }
   return Either.right([...before, ...(command === undefined ? [] : [command]), ...builtIn, ...options, ...args])
 }
