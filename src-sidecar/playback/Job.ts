@@ -15,7 +15,7 @@ import type { FailureReason, WorkerJob, WorkerReport } from "../../src/api/Playb
 import type { ManagerError, ManagerLinkShape } from "./ManagerLink.js"
 import type { DownloadStopped, MediaMTXError, MediaMTXShape } from "./MediaMTX.js"
 import { Mp4Error, type Mp4Info, readMp4 } from "./Mp4.js"
-import { type Joined, joinMp4, NotJoinable } from "./Mp4Join.js"
+import { type Joined, joinFragments, joinMp4, NotJoinable } from "./Mp4Join.js"
 import { type JobSpool, SpoolError, type SpoolShape } from "./Spool.js"
 import { upload } from "./Upload.js"
 import { gapsBetween, type Interval, isCovered, MICROS_PER_MILLI, NEGLIGIBLE, plan } from "./Window.js"
@@ -271,9 +271,9 @@ const assemble = (
       size: info.size,
       duration: info.duration
     })
-    if (format === "fmp4") return { clip: asItIs(longest), used: [longest] }
+    const join = format === "mp4" ? joinMp4 : joinFragments
     return yield* Effect.tryPromise({
-      try: () => joinMp4(cuts.map(({ file }) => file)),
+      try: () => join(cuts.map(({ file }) => file)),
       catch: (error) =>
         error instanceof NotJoinable
           ? error

@@ -18,6 +18,7 @@ import {
   fromRangeError,
   Mp4Error,
   readBox,
+  readMp4,
   timeScaleOf,
   topLevel,
   versionOf,
@@ -507,6 +508,73 @@ const assemble = (movies: ReadonlyArray<Movie>): Joined => {
     ...ranges.map(({ end, movie, start }) => ({ path: movies[movie]?.path ?? "", start, end }))
   ]
   return { parts, size: head.length + media, duration }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Fragments
+
+/** A `moof` that begins later, by so much of each track's own time. */
+const shiftFragment = (moof: Buffer, shifts: ReadonlyMap<number, number>): Buffer => {
+  const copy = Buffer.from(moof)
+  const [outer] = boxesIn(copy, 0, copy.length)
+  for (const traf of outer === undefined ? [] : childrenOf(copy, outer).filter((child) => child.type === "traf")) {
+    const inner = childrenOf(copy, traf)
+    const tfhd = find(inner, "tfhd")
+    const tfdt = find(inner, "tfdt")
+    if (tfhd === undefined || tfdt === undefined) throw new Mp4Error("a fragment says neither its track nor its time")
+    // Offsets from the beginning of the file would be wrong in another one.
+    if ((copy.readUInt8(tfhd.start + tfhd.header + 3) & 1) !== 0) throw new NotJoinable("fragments with fixed offsets")
+    const shift = shifts.get(copy.readUInt32BE(content(tfhd))) ?? 0
+    if (versionOf(copy, tfdt) === 1) {
+      copy.writeBigUInt64BE(copy.readBigUInt64BE(content(tfdt)) + BigInt(shift), content(tfdt))
+    } else {
+      const from = copy.readUInt32BE(content(tfdt)) + shift
+      if (from > 0xffffffff)
+        throw new NotJoinable("fragments with times of 32 bits, in a clip that is too long for them")
+      copy.writeUInt32BE(from, content(tfdt))
+    }
+  }
+  return copy
+}
+
+/**
+ * Fragmented files as one, in their order. They have to have one and the same head: a change of resolution can't be told in
+ * the middle.
+ */
+export const joinFragments = async (paths: ReadonlyArray<string>): Promise<Joined> => {
+  const parts: Array<BodyPart> = []
+  let head: Buffer | undefined
+  let duration = 0
+  for (const path of paths) {
+    const info = await readMp4(path)
+    await withFile(path, async (file) => {
+      const top = await topLevel(file, info.size)
+      const moovBox = find(top, "moov")
+      const moov = moovBox === undefined ? Buffer.alloc(0) : await readBox(file, moovBox)
+      if (!info.fragmented) throw new NotJoinable("a file without fragments")
+      if (head === undefined) {
+        head = moov
+        parts.push({ path, start: 0, end: info.size })
+        return
+      }
+      if (!head.equals(moov)) throw new NotJoinable("the heads differ")
+      const [outer] = boxesIn(moov, 0, moov.length)
+      const shifts = new Map(
+        (outer === undefined ? [] : childrenOf(moov, outer))
+          .filter((child) => child.type === "trak")
+          .map((trak) => {
+            const { id, timeScale } = readTrack(moov, trak)
+            return [id, Math.round((duration / 1000) * timeScale)] as const
+          })
+      )
+      for (const child of top) {
+        if (child.type === "moof") parts.push(shiftFragment(await readBox(file, child), shifts))
+        else if (child.type === "mdat") parts.push({ path, start: child.start, end: child.start + child.size })
+      }
+    })
+    duration += info.duration
+  }
+  return { parts, size: parts.reduce((sum, part) => sum + sizeOfPart(part), 0), duration }
 }
 
 /**

@@ -89,11 +89,11 @@ describeMediaMTX("clips, from the recording to the file", (bin) => {
     const spans = (await response.json()) as ReadonlyArray<{ readonly start: string; readonly duration: number }>
     return spans.map(({ duration, start }) => ({ start: time(start), end: time(start) + duration * 1000 }))
   }
-  const request = async (from: number, duration: number): Promise<Job> => {
+  const request = async (from: number, duration: number, format = "mp4"): Promise<Job> => {
     const response = await fetch(`${manager.url}/playback/requests`, {
       method: "POST",
       headers: { authorization: `Bearer ${manager.key}`, "content-type": "application/json" },
-      body: JSON.stringify({ path: "cam", start: new Date(from).toISOString(), duration })
+      body: JSON.stringify({ path: "cam", start: new Date(from).toISOString(), duration, format })
     })
     const text = await response.text()
     expect(response.status, text).toBe(202)
@@ -294,6 +294,18 @@ auth:
     within(seen.duration, 6_000, 150)
     within(seen.audio, 6_000, 250)
     within(seen.frames, 150, 4)
+  })
+
+  it("and so it is in fragments", async () => {
+    const from = Math.round(span(0).end - 3_000)
+    const to = Math.round(span(1).start + 3_000)
+    const clip = await done((await request(from, to - from, "fmp4")).id)
+    expect(clip.gaps).toHaveLength(1)
+    const seen = await look(clip)
+    within(seen.duration, 6_000, 150)
+    // Frames before the first that was asked for are there as well, at its time.
+    expect(seen.frames).toBeGreaterThan(146)
+    expect(seen.frames).toBeLessThan(146 + 54)
   })
 
   it("a window that ends in the future is waited for", async () => {

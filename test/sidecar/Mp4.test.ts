@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Mp4Error, readMp4 } from "../../src-sidecar/playback/Mp4.js"
-import { joinMp4, NotJoinable, sizeOfPart } from "../../src-sidecar/playback/Mp4Join.js"
+import { type BodyPart, joinFragments, joinMp4, NotJoinable, sizeOfPart } from "../../src-sidecar/playback/Mp4Join.js"
 import { box, type SyntheticTrack, syntheticMp4 } from "./support/SyntheticMp4.js"
 
 const folder = mkdtempSync(join(tmpdir(), "mtx-mp4-"))
@@ -40,6 +40,37 @@ const audio: SyntheticTrack = {
   gop: 1
 }
 
+const u32 = (...values: ReadonlyArray<number>) => {
+  const bytes = Buffer.alloc(values.length * 4)
+  for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, i * 4)
+  return bytes
+}
+/** The head of a file of fragments, whose samples last 3,600 unless they say otherwise. */
+const fragmentedHead = (track: SyntheticTrack): Buffer => {
+  const plain = syntheticMp4([{ ...track, samples: 0 }])
+  const moov = plain.indexOf("moov") - 4
+  const size = plain.readUInt32BE(moov)
+  const mvex = box("mvex", box("trex", u32(0, 1, 1, 3_600, 0, 0)))
+  const tail = plain.subarray(moov + 4, moov + size)
+  return Buffer.concat([plain.subarray(0, moov), u32(size + mvex.length), tail, mvex])
+}
+const fragment = (from: number, durations: ReadonlyArray<number> | number, letter = "M"): Buffer =>
+  Buffer.concat([
+    box(
+      "moof",
+      box("mfhd", u32(0, 1)),
+      box(
+        "traf",
+        box("tfhd", u32(0x020000, 1)),
+        box("tfdt", u32(0, from)),
+        typeof durations === "number"
+          ? box("trun", u32(1, durations, 0))
+          : box("trun", u32(0x000101, durations.length, 0, ...durations))
+      )
+    ),
+    box("mdat", Buffer.alloc(100, letter))
+  ])
+
 describe("readMp4", () => {
   it("tells how long each track is shown", async () => {
     const bytes = syntheticMp4([
@@ -66,38 +97,7 @@ describe("readMp4", () => {
   })
 
   it("reads fragments", async () => {
-    const u32 = (...values: ReadonlyArray<number>) => {
-      const bytes = Buffer.alloc(values.length * 4)
-      for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, i * 4)
-      return bytes
-    }
-    const head = syntheticMp4([{ ...video, samples: 0 }])
-    const moov = head.indexOf("moov") - 4
-    const size = head.readUInt32BE(moov)
-    const mvex = box("mvex", box("trex", u32(0, 1, 1, 3_600, 0, 0)))
-    const fragment = (from: number, durations: ReadonlyArray<number> | number) =>
-      Buffer.concat([
-        box(
-          "moof",
-          box("mfhd", u32(0, 1)),
-          box(
-            "traf",
-            box("tfhd", u32(0x020000, 1)),
-            box("tfdt", u32(0, from)),
-            typeof durations === "number"
-              ? box("trun", u32(1, durations, 0))
-              : box("trun", u32(0x000101, durations.length, 0, ...durations))
-          )
-        ),
-        box("mdat", Buffer.alloc(100))
-      ])
-    const withMvex = Buffer.concat([
-      head.subarray(0, moov),
-      u32(size + mvex.length),
-      head.subarray(moov + 4, moov + size),
-      mvex
-    ])
-    const bytes = Buffer.concat([withMvex, fragment(0, 25), fragment(90_000, [3_600, 7_200, 79_200])])
+    const bytes = Buffer.concat([fragmentedHead(video), fragment(0, 25), fragment(90_000, [3_600, 7_200, 79_200])])
     const info = await readMp4(write(bytes))
     assert.isTrue(info.fragmented)
     assert.strictEqual(info.tracks[0]?.samples, 28)
@@ -143,14 +143,15 @@ describe("readMp4", () => {
   })
 })
 
+const bytesOf = (parts: ReadonlyArray<BodyPart>): Buffer =>
+  Buffer.concat(
+    parts.map((part) => (part instanceof Uint8Array ? part : readFileSync(part.path).subarray(part.start, part.end)))
+  )
+
 describe("joinMp4", () => {
   const assembled = async (paths: ReadonlyArray<string>) => {
     const joined = await joinMp4(paths)
-    const bytes = Buffer.concat(
-      joined.parts.map((part) =>
-        part instanceof Uint8Array ? part : readFileSync(part.path).subarray(part.start, part.end)
-      )
-    )
+    const bytes = bytesOf(joined.parts)
     assert.strictEqual(bytes.length, joined.size)
     assert.strictEqual(
       joined.parts.reduce((sum, part) => sum + sizeOfPart(part), 0),
@@ -206,6 +207,26 @@ describe("joinMp4", () => {
     const { bytes } = await assembled([write(wrong)])
     assert.strictEqual(bytes.readUInt32BE(bytes.indexOf("elst") + 12), 9_000)
     assert.deepStrictEqual(chunks(bytes), ["AAA"])
+  })
+
+  it("fragments go on where those before them ended", async () => {
+    const first = write(Buffer.concat([fragmentedHead(video), fragment(0, 25, "A"), fragment(90_000, 25, "B")]))
+    const second = write(Buffer.concat([fragmentedHead(video), fragment(0, 50, "C")]))
+    const joined = await joinFragments([first, second])
+    const bytes = bytesOf(joined.parts)
+    assert.strictEqual(bytes.length, joined.size)
+    assert.closeTo(joined.duration, 4_000, 0.01)
+    const info = await readMp4(write(bytes))
+    assert.closeTo(info.duration, 4_000, 0.01)
+    assert.strictEqual(info.tracks[0]?.samples, 100)
+    const times: Array<number> = []
+    for (let at = bytes.indexOf("tfdt"); at !== -1; at = bytes.indexOf("tfdt", at + 4)) {
+      times.push(bytes.readUInt32BE(at + 8))
+    }
+    assert.deepStrictEqual(times, [0, 90_000, 180_000])
+    const other = write(Buffer.concat([fragmentedHead({ ...video, configuration: "other" }), fragment(0, 1)]))
+    assert.instanceOf(await failure(joinFragments([first, other])), NotJoinable)
+    assert.instanceOf(await failure(joinFragments([first, write(syntheticMp4([video]))])), NotJoinable)
   })
 
   it("does not join what would not play", async () => {
