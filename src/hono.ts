@@ -30,6 +30,19 @@ export {
   manager,
   type State
 } from "./adapters/hono/Manager.js"
+export {
+  type Clip,
+  type ClipJob,
+  type ClipRequest,
+  ClipTimeout,
+  type GetClipOptions,
+  InvalidClipRequest,
+  type ManagerPlayback,
+  NoStorage,
+  type Time,
+  type Timeline,
+  type TimeRange
+} from "./adapters/hono/Playback.js"
 export type { Listener, Selection, Snapshot, Store, Subscription } from "./adapters/hono/Store.js"
 export { CommandTextError } from "./mediamtx/CommandText.js"
 export { ConfigIssue, InvalidConfig } from "./mediamtx/ConfigIssue.js"
@@ -46,4 +59,7 @@ export {
 } from "./mediamtx/TypedPath.js"
 export { AuthDecision } from "./services/AuthPolicy.js"
 export type { NodeRecord } from "./services/NodeRegistry.js"
+export { ObjectStorageError, type Storage } from "./services/ObjectStorage.js"
+export { ClipUnavailable } from "./services/Playback.js"
+export { PlaybackJobConflict, PlaybackJobNotFound, PlaybackQueueError } from "./services/PlaybackQueue.js"
 export { memory, type StateLayer, type StateOptions } from "./services/StateLayer.js"

@@ -106,11 +106,17 @@ export interface Assignment {
 export interface PlaybackShape {
   /** Asks for a clip: the job of this window, new or known. */
   readonly request: (request: PlaybackRequest) => Effect.Effect<PlaybackStatus, PlaybackQueueError | ObjectStorageError>
+  /** A job of the queue as those see it who asked for it. */
+  readonly statusOf: (job: PlaybackJob) => Effect.Effect<PlaybackStatus, ObjectStorageError>
   readonly status: (id: PlaybackJobId) => Effect.Effect<PlaybackStatus, PlaybackJobNotFound | ObjectStorageError>
   /** The newest first. Downloads are signed for all of them. */
   readonly list: (filter?: JobFilter) => Effect.Effect<ReadonlyArray<PlaybackStatus>, ObjectStorageError>
   /** The job now and after each change, until it has ended. */
   readonly watch: (id: PlaybackJobId) => Stream.Stream<PlaybackStatus, PlaybackJobNotFound | ObjectStorageError>
+  /** Waits until the clip of a job is there. Interrupting it does not cancel the job. */
+  readonly wait: (
+    id: PlaybackJobId
+  ) => Effect.Effect<ClipRecord, ClipUnavailable | PlaybackJobNotFound | ObjectStorageError>
   /** Asks for a clip and waits until it is there. Interrupting it does not cancel the job. */
   readonly get: (
     request: PlaybackRequest
@@ -264,20 +270,23 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(queue.request(wanted), ({ job }) => statusOf(job))
   const watch: PlaybackShape["watch"] = (id) => Stream.mapEffect(queue.watch(id), statusOf)
 
+  const wait: PlaybackShape["wait"] = Effect.fnUntraced(function* (id) {
+    const last = yield* Stream.runLast(Stream.filter(queue.watch(id), isEnded))
+    if (Option.isNone(last)) {
+      // The queue was closed under it.
+      return yield* new PlaybackJobNotFound({ id, message: "The manager stopped before the clip was there" })
+    }
+    return yield* ended(yield* statusOf(last.value))
+  })
+
   return Playback.of({
     request,
+    statusOf,
     status: (id) => Effect.flatMap(queue.get(id), statusOf),
     list: (filter) => Effect.flatMap(queue.list(filter), (jobs) => Effect.forEach(jobs, statusOf)),
     watch,
-    get: Effect.fnUntraced(function* (wanted) {
-      const { job } = yield* queue.request(wanted)
-      const last = yield* Stream.runLast(Stream.filter(queue.watch(job.id), isEnded))
-      if (Option.isNone(last)) {
-        // The queue was closed under it.
-        return yield* new PlaybackJobNotFound({ id: job.id, message: "The manager stopped before the clip was there" })
-      }
-      return yield* ended(yield* statusOf(last.value))
-    }),
+    wait,
+    get: (wanted) => Effect.flatMap(queue.request(wanted), ({ job }) => wait(job.id)),
     cancel: (id) => Effect.flatMap(queue.cancel(id), statusOf),
     retry: (id) => Effect.flatMap(queue.retry(id), statusOf),
     lease,

@@ -1,11 +1,13 @@
 /**
  * Where a manager keeps what it knows: the event log, the nodes, and the picture of the fleet, as one value.
  *
- * Adapters bring their own: `sqlite({ file })` on Node. Any layer that provides the three services will do.
+ * Adapters bring their own: `sqlite({ file })` on Node. Any layer that provides the three services will do. One that
+ * provides `ClipState` as well keeps what belongs to clips; with any other, that is kept in memory.
  *
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
+import * as ClipState from "./ClipState.js"
 import * as FleetState from "./FleetState.js"
 import * as HookBus from "./HookBus.js"
 import * as NodeRegistry from "./NodeRegistry.js"
@@ -45,9 +47,12 @@ export interface StateOptions {
  * @since 0.1.0
  * @category constructors
  */
-export const memory = (options: StateOptions = {}): StateLayer =>
+export const memory = (
+  options: StateOptions = {}
+): Layer.Layer<StateServices | ClipState.ClipState, { readonly message: string }> =>
   FleetState.layerMemory().pipe(
     Layer.provideMerge(
       Layer.merge(HookBus.layerMemory(options.retention), NodeRegistry.layerMemory({ policy: options.heartbeats }))
-    )
+    ),
+    Layer.merge(ClipState.layerMemory)
   )

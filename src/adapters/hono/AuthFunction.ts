@@ -21,7 +21,7 @@ export interface AuthActor<Node extends string | undefined = string | undefined>
   /** Id of the session or connection, the same that hooks report; null where there is none. */
   readonly id: string | null
   readonly userAgent: string
-  /** The node that asks. */
+  /** The node that asks. Empty, or undefined, where none does: `playback.request` comes from whoever wants a clip. */
   readonly node: Node
 }
 
@@ -81,7 +81,7 @@ const questionOf = <Path extends string, Node extends string | undefined>(
     readonly id: string | null
     readonly userAgent: string
   },
-  node: NodeId | undefined,
+  node: string | undefined,
   secrets: { readonly password: string; readonly token: string; readonly query: string }
 ): AuthQuestion<Path, Node> => {
   const { password, query, token } = secrets
@@ -166,14 +166,14 @@ const asking = <Path extends string, Node extends string | undefined>(
 }
 
 /** The policy, within its deadline. */
-export const toPolicy = <Path extends string, Node extends string | undefined>(
-  auth: Auth<Path, Node>,
+export const toPolicy = <Path extends string>(
+  auth: Auth<Path, string>,
   deadline: Duration.DurationInput = defaultDeadline
 ): AuthPolicy.Policy => {
   if (typeof auth !== "function") return AuthPolicy.deadline(deadline)(auth)
   const ask = asking(auth, deadline)
   return AuthPolicy.make((request) => {
-    const question = questionOf<Path, Node>(request, request.node, {
+    const question = questionOf<Path, string>(request, request.node ?? "", {
       password: Redacted.value(request.password),
       token: Redacted.value(request.token),
       query: Redacted.value(request.query)

@@ -1,12 +1,13 @@
 /**
- * The whole manager as a Hono app, in Promise style: config, auth, hooks, nodes, state and event stream.
+ * The whole manager as a Hono app, in Promise style: config, auth, hooks, nodes, state, event stream and clips.
  *
  * One runtime stands behind it, made once and closed by `dispose`. It is made at once, except on Cloudflare Workers, where
- * a module may not do anything while it is loaded: there, and where the state depends on `env`, with the first request.
+ * a module may not do anything while it is loaded: there, and where state or storage depend on `env`, with the first request.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -40,6 +41,10 @@ import type { HookBus } from "../../services/HookBus.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import { isNodeId } from "../../services/NodeId.js"
 import { type NodeRecord, NodeRegistry } from "../../services/NodeRegistry.js"
+import type { Storage } from "../../services/ObjectStorage.js"
+import type { PlaybackOptions } from "../../services/Playback.js"
+import type { PlaybackQueueOptions } from "../../services/PlaybackQueue.js"
+import { recordSettings } from "../../services/RecordSettings.js"
 import * as StateLayer from "../../services/StateLayer.js"
 import { type Auth, toPolicy } from "./AuthFunction.js"
 import { checkedConfig } from "./CheckedConfig.js"
@@ -47,6 +52,7 @@ import { addressOf, hotRequest, readBody, send, unread } from "./Exchange.js"
 import * as Lifecycle from "./Lifecycle.js"
 import { targetOf } from "./Mount.js"
 import type { CheckedPaths, ConfigNames, OverlayNames, Overlays } from "./Names.js"
+import * as Playback from "./Playback.js"
 import * as Store from "./Store.js"
 
 /** The state as a store shows it: paths go by the names of the config. */
@@ -76,6 +82,8 @@ export interface ManagerFacade<Path extends string = string> {
   /** The fleet's state. */
   readonly store: Store.Store<FleetContext<Path>>
   readonly nodes: ManagerNodes
+  /** Clips of what the nodes have recorded. Without `storage` all of it rejects with `NoStorage`. */
+  readonly playback: Playback.ManagerPlayback<Path>
   /** Starts what is behind it, if need be. Rejects when that fails: a database that can't be opened, say. */
   readonly ready: () => Promise<void>
   /** Ends event streams, stops all that runs, and closes the state. What is asked after that is answered with 503. */
@@ -124,6 +132,15 @@ export interface ManagerOptions<
    * environment of the first request, for bindings.
    */
   readonly state?: State | ((env: Env) => State) | undefined
+  /**
+   * Where clips go: `s3({...})`, say, of `./storage`. Absent: this manager has no clips. A function gets the environment of
+   * the first request, for bindings.
+   */
+  readonly storage?: Storage | ((env: Env) => Storage) | undefined
+  /** The time zone of the nodes, in which MediaMTX names its segments (default UTC, which containers have). */
+  readonly timeZone?: string | undefined
+  /** Leases and limits of clip jobs, and how long signed URLs open. */
+  readonly playback?: (PlaybackQueueOptions & PlaybackOptions) | undefined
   /** How nodes report what happens on them (default `busybox`); false: not at all. */
   readonly hooks?: HookGenerator | false | undefined
   /** Which events they report, on top of `defaultHookConfiguration`. */
@@ -158,6 +175,7 @@ interface Running {
   readonly hot: HotRoutesShape
   readonly web: WebHandler.WebHandler
   readonly context: Context.Context<Provided>
+  readonly runtime: Runtime.Runtime<never>
   readonly runFork: ReturnType<typeof Runtime.runFork<never>>
 }
 
@@ -168,6 +186,7 @@ const build: Effect.Effect<Running, never, Provided> = Effect.gen(function* () {
     hot: Context.get(context, HotRoutes),
     web: yield* WebHandler.make,
     context,
+    runtime,
     runFork: Runtime.runFork(runtime)
   }
 })
@@ -249,8 +268,13 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
     })
   )
 
+  const clips = Playback.make({
+    start: async () => (lifecycle.current() ?? (await lifecycle.start())).runtime,
+    disposed: () => lifecycle.disposed()
+  })
+
   const lifecycle = Lifecycle.make(
-    Layer.suspend(() => Layer.provideMerge(feed, layer(environment))),
+    Layer.suspend(() => Layer.provideMerge(Layer.merge(feed, clips.feed), layer(environment))),
     build,
     (running) => Context.get(running.context, Draining).begin,
     options.logger
@@ -337,6 +361,7 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
   const facade: ManagerFacade = {
     store: source.store,
     nodes,
+    playback: clips.playback,
     ready: () => lifecycle.start().then(() => undefined),
     dispose: lifecycle.dispose
   }
@@ -357,6 +382,17 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
 export const fromLayer = (layer: Layer.Layer<Provided, unknown>, options: FromLayerOptions = {}): Manager =>
   fromLayerOf(() => layer, { ...options, lazy: options.lazy ?? onWorkers() })
 
+/**
+ * Without `auth`, only the routes for clips ask, and whoever comes to them has shown the key for it: that decides.
+ */
+const keyHolders = AuthPolicy.make(({ action }) =>
+  Effect.succeed(
+    action === "playback.request" || action === "playback.worker"
+      ? AuthPolicy.AuthDecision.Allow({ reason: "the key is enough: this manager was given no auth" })
+      : AuthPolicy.AuthDecision.Deny({ reason: "this manager was given no auth" })
+  )
+)
+
 const redacted = (option: string, secret: string | Redacted.Redacted): Redacted.Redacted =>
   Redacted.make(plainSecret(option, secret))
 
@@ -365,6 +401,7 @@ const redacted = (option: string, secret: string | Redacted.Redacted): Redacted.
  *
  * @throws InvalidConfig, InvalidPath when nodes could not be given this config
  * @throws CommandTextError when an option can't stand in a command that a node runs
+ * @throws RecordPathError when `timeZone` is not known
  * @example
  * ```ts
  * import { Hono } from "hono"
@@ -389,7 +426,7 @@ export const manager = <
 >(
   options: ManagerOptions<Paths, Nodes, Env>
 ): Manager<ConfigNames<{ readonly paths: Paths }> | OverlayNames<Nodes>> => {
-  const { auth, state = "memory" } = options
+  const { auth, state = "memory", storage, timeZone } = options
   const render: ConfigRenderer.ConfigRendererOptions = {
     base: options.base,
     hooks: options.hooks,
@@ -399,15 +436,16 @@ export const manager = <
     authHTTPExclude: options.authHTTPExclude
   }
   const { source, warnings } = checkedConfig(options.config, options.nodes, render)
+  const zone = recordSettings({}, { timeZone })
+  if (Either.isLeft(zone)) throw zone.left
+  const key = redacted("key", options.key)
   const credentials = Credentials.layer({
-    key: redacted("key", options.key),
+    key,
     adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey)
   })
-  const policy = auth === undefined ? AuthPolicy.layerDenyAll : AuthPolicy.layer(toPolicy(auth, options.deadline))
-  const renderer = ConfigRenderer.layer(render).pipe(
-    Layer.provide(Layer.succeed(ConfigSource, source)),
-    Layer.provideMerge(credentials)
-  )
+  const policy = AuthPolicy.layer(auth === undefined ? keyHolders : toPolicy(auth, options.deadline))
+  const configSource = Layer.succeed(ConfigSource, source)
+  const renderer = ConfigRenderer.layer(render).pipe(Layer.provide(configSource), Layer.provideMerge(credentials))
   const warn = Layer.effectDiscard(
     Effect.forEach(warnings, (issue) => Effect.logWarning(`config: ${formatIssue(issue)}`), { discard: true })
   )
@@ -419,19 +457,27 @@ export const manager = <
       NodeEventLog.layer,
       chosen === "memory" ? StateLayer.memory() : chosen
     )
+    const bucket = typeof storage === "function" ? storage(env as Env) : storage
+    const services =
+      bucket === undefined
+        ? stored
+        : Playback.layer({ storage: bucket, base: options.base, key, timeZone, playback: options.playback }).pipe(
+            Layer.provide(configSource),
+            Layer.provideMerge(stored)
+          )
     return ManagerLayer.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(stored, renderer, policy, warn)),
+      Layer.provideMerge(Layer.mergeAll(services, renderer, policy, warn)),
       Layer.provide(options.logger ?? Layer.empty)
     )
   }
 
   const app = fromLayerOf(layerFor, {
     trustProxy: options.trustProxy,
-    lazy: typeof state === "function" || onWorkers(),
+    lazy: typeof state === "function" || typeof storage === "function" || onWorkers(),
     auth: auth !== undefined,
     logger: options.logger
   })
-  // The names are a type only: what the store shows is what nodes report.
+  // The names are a type only: what the store shows is what nodes report, and clips are found by the name that is asked for.
   const typed = app as unknown as Manager<ConfigNames<{ readonly paths: Paths }> | OverlayNames<Nodes>>
   options.on?.(typed.store)
   return typed

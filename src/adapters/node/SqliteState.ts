@@ -1,6 +1,8 @@
 /** State in one SQLite file, for a manager on Node: survives restarts and crashes. */
 import * as Layer from "effect/Layer"
-import type { StateLayer, StateOptions } from "../../services/StateLayer.js"
+import type { ClipState } from "../../services/ClipState.js"
+import type { StateOptions, StateServices } from "../../services/StateLayer.js"
+import * as SqlClipState from "../../sql/SqlClipState.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
@@ -12,7 +14,7 @@ export interface SqliteStateOptions extends StateOptions {
 }
 
 /**
- * The event log, the nodes and the picture of the fleet in one SQLite file.
+ * The event log, the nodes, the picture of the fleet, recordings and clip jobs in one SQLite file.
  *
  * @example
  * ```ts
@@ -22,10 +24,13 @@ export interface SqliteStateOptions extends StateOptions {
  * manager({ base, key, config, state: sqlite({ file: "data/manager.db" }) })
  * ```
  */
-export const sqlite = (options: SqliteStateOptions): StateLayer =>
+export const sqlite = (
+  options: SqliteStateOptions
+): Layer.Layer<StateServices | ClipState, { readonly message: string }> =>
   SqlFleetState.layer().pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),
+    Layer.merge(SqlClipState.layer),
     Layer.provide(SqliteNode.layer({ filename: options.file }))
   )

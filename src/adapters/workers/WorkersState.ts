@@ -5,6 +5,7 @@ import type { Wakeups } from "../../services/NodeRegistry.js"
 import type { StateLayer, StateOptions } from "../../services/StateLayer.js"
 import * as D1 from "../../sql/D1.js"
 import * as DurableObjectSqlite from "../../sql/DurableObjectSqlite.js"
+import * as SqlClipState from "../../sql/SqlClipState.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
@@ -28,6 +29,7 @@ const over = <E extends { readonly message: string }>(
         SqlNodeRegistry.layer({ policy: heartbeats, wakeups })
       )
     ),
+    Layer.merge(SqlClipState.layer),
     Layer.provide(database)
   )
 
