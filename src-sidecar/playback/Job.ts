@@ -206,6 +206,7 @@ const process = Effect.fnUntraced(function* (
     }
     progress.phase = "fetching"
     progress.bytes = 0
+    yield* Effect.logDebug(`job ${job.id}: ${pieces.length} spans to fetch`)
     return yield* Effect.forEach(pieces, (piece) =>
       Effect.retry(fetchPiece(piece), {
         schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo(patience)),
@@ -230,6 +231,7 @@ const process = Effect.fnUntraced(function* (
 
   progress.phase = "uploading"
   progress.total = clip.size
+  yield* Effect.logDebug(`job ${job.id}: ${clip.size} bytes to upload`)
   yield* Effect.suspend(() => {
     progress.bytes = 0
     return upload(job.upload, clip.parts, (bytes) => {
@@ -246,6 +248,7 @@ const process = Effect.fnUntraced(function* (
       return Effect.fail(new JobFailed({ reason: "StorageError", message: error.message }))
     })
   )
+  yield* Effect.logDebug(`job ${job.id}: uploaded`)
   return {
     status: "done",
     token: job.token,
