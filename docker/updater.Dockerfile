@@ -15,5 +15,4 @@ RUN mkdir /config && chown node:node /config
 USER node
 VOLUME /config
 HEALTHCHECK --interval=5s --timeout=5s --retries=60 CMD ["node", "/app/mtx-updater.mjs", "health"]
-# It waits most of the time: compiled code would only take memory.
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--no-opt", "--no-sparkplug", "/app/mtx-updater.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "/app/mtx-updater.mjs"]

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `mtx-updater [run | health]`; `check` is for the updater itself. */
 import { realpathSync } from "node:fs"
+import { setFlagsFromString } from "node:v8"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -36,8 +37,12 @@ const check = async (): Promise<void> => {
 }
 
 const [, file = "", command = "run"] = process.argv
-if (command === "run") run(realpathSync(file))
-else if (command === "health") process.exitCode = health()
+if (command === "run") {
+  // It waits nearly all of its life: compiled code would take memory, and the compiler's pages too, and save nothing.
+  setFlagsFromString("--no-opt")
+  setFlagsFromString("--no-sparkplug")
+  run(realpathSync(file))
+} else if (command === "health") process.exitCode = health()
 else if (command === "check") await check()
 else {
   process.stderr.write(usage)
