@@ -5,6 +5,8 @@ import { describe, expectTypeOf, it } from "vitest"
 import {
   type AuthActor,
   type AuthPayload,
+  type Clip,
+  type ClipJob,
   type FleetContext,
   type HookArguments,
   type HookPayload,
@@ -14,9 +16,12 @@ import {
   type NodeRecord,
   type PathNameOf,
   path,
-  type Snapshot
+  type Snapshot,
+  memory as state,
+  type Timeline
 } from "../../src/hono.js"
 import type { MediaMTXConfig } from "../../src/index.js"
+import { memory, s3 } from "../../src/storage.js"
 
 /** Checked, never run. */
 const compiled = (_: () => unknown) => undefined
@@ -177,6 +182,87 @@ describe("names of paths", () => {
       app.store.select((context) => context.paths.some((each) => each.path === "camm"))
       new Hono().route("/mtx", app)
     })
+  })
+})
+
+describe("playback", () => {
+  const window = { start: new Date(0), duration: 10_000 }
+
+  it("knows the names of the config, and what a pattern matches", () => {
+    compiled(async () => {
+      const app = manager({ base, key, config, storage: memory() })
+      expectTypeOf(app.playback.get).parameter(0).toEqualTypeOf<Names>()
+      app.playback.get("cam", window)
+      app.playback.get("yard/door", { ...window, start: "2026-01-31T12:00:00Z", format: "fmp4" })
+      app.playback.get("dynamic_7", { ...window, start: 0, timeout: "1 minute", signal: AbortSignal.timeout(1) })
+      app.playback.request("plain", { ...window, priority: 1 })
+      app.playback.spans("cam", { from: 0, to: new Date() })
+      // @ts-expect-error the key is not the name of the path
+      app.playback.get("door", window)
+      // @ts-expect-error no such path
+      app.playback.get("other", window)
+      // @ts-expect-error no such path
+      app.playback.request("other", window)
+      // @ts-expect-error no such path
+      app.playback.spans("other")
+      // @ts-expect-error the pattern does not match it
+      app.playback.get("dynamic", window)
+      // @ts-expect-error a clip has a length
+      app.playback.get("cam", { start: 0 })
+      // @ts-expect-error MediaMTX makes no such file
+      app.playback.get("cam", { ...window, format: "avi" })
+    })
+  })
+
+  it("gives what was promised, as JSON has it", () => {
+    compiled(async () => {
+      const app = manager({ base, key, config, storage: memory() })
+      const clip = await app.playback.get("cam", window)
+      expectTypeOf(clip).toEqualTypeOf<Clip>()
+      expectTypeOf<Pick<Clip, "id" | "start" | "end" | "bucket" | "filename" | "mime" | "url">>().toEqualTypeOf<
+        Readonly<Record<"id" | "start" | "end" | "bucket" | "filename" | "mime" | "url", string>>
+      >()
+      expectTypeOf<Pick<Clip, "duration" | "size">>().toEqualTypeOf<Readonly<Record<"duration" | "size", number>>>()
+      const job = await app.playback.request("cam", window)
+      expectTypeOf(job).toEqualTypeOf<ClipJob<Names>>()
+      expectTypeOf(await app.playback.status(job.id)).toEqualTypeOf<ClipJob<Names> | undefined>()
+      expectTypeOf(await app.playback.spans("cam")).toEqualTypeOf<Timeline>()
+      expectTypeOf<Timeline["spans"][number]["start"]>().toEqualTypeOf<string>()
+      app.playback.subscribe((changed) => {
+        expectTypeOf(changed).toEqualTypeOf<ClipJob<Names>>()
+        // @ts-expect-error no such path
+        return changed.path === "other"
+      })
+    })
+  })
+
+  it("takes any name where the config has none that could be known, and a manager of names is one of any", () => {
+    compiled(() => {
+      manager({ base, key, config: { paths: { all_others: {} } } }).playback.get("anything", window)
+      const named = manager({ base, key, config })
+      expectTypeOf(named).toExtend<Manager>()
+      expectTypeOf<Manager>().not.toExtend<typeof named>()
+    })
+  })
+
+  it("takes a storage, or a function that makes one of the environment", () => {
+    compiled(() =>
+      manager({ base, key, config, storage: (env: { readonly BUCKET: string }) => memory({ bucket: env.BUCKET }) })
+    )
+    compiled(() =>
+      manager({
+        base,
+        key,
+        config,
+        storage: s3({
+          endpoint: "https://s3.test",
+          bucket: "b",
+          credentials: { accessKeyId: "a", secretAccessKey: "s" }
+        })
+      })
+    )
+    // @ts-expect-error a state is no storage
+    compiled(() => manager({ base, key, config, storage: state() }))
   })
 })
 
