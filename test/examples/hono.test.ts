@@ -5,6 +5,7 @@ import auth from "../../examples/hono-auth/index.js"
 import basic from "../../examples/hono-basic/index.js"
 import { createApp } from "../../examples/hono-full/index.js"
 import hooks, { newest } from "../../examples/hono-hooks/index.js"
+import { memory } from "../../src/storage.js"
 import { authCall, bearer, hookCall } from "../adapters/hono/Serve.js"
 
 const configOf = async (app: Hono) => {
@@ -71,7 +72,12 @@ describe("examples", () => {
     const first = new Promise<string>((resolve) => {
       announced = resolve
     })
-    const { app, mediamtx } = createApp({ base: "https://example.com", key, announce: (text) => announced(text) })
+    const { app, mediamtx } = createApp({
+      base: "https://example.com",
+      key,
+      storage: memory(),
+      announce: (text) => announced(text)
+    })
     onTestFinished(() => mediamtx.dispose())
     const as = (init: RequestInit = {}): RequestInit => ({ ...init, headers: { ...init.headers, ...bearer(key) } })
 
@@ -95,5 +101,20 @@ describe("examples", () => {
       [["cellar-1", "guest_7"]]
     )
     assert.strictEqual((await app.request("/nodes", as())).status, 200)
+
+    // The program asks for a clip, and the worker beside the node gets the job.
+    const clip = Promise.resolve(app.request("/lobby-a-minute-ago"))
+    const recorded = `event=record_segment_complete&path=lobby&segment_duration=3600&raw_segment_path=/recordings/lobby/1.mp4`
+    assert.strictEqual((await app.request("/hooks?node=cellar-1", as(hookCall(recorded)))).status, 204)
+    const job = await (await app.request("/playback/jobs?node=cellar-1&wait=10", as())).json()
+    assert.deepInclude(job, { path: "lobby", duration: 10_000 })
+    const { headers, url } = job.upload
+    assert.strictEqual((await app.request(url, { method: "PUT", headers, body: "a clip" })).status, 200)
+    const done = { status: "done", token: job.token, size: 6, duration: 10_000, gaps: [] }
+    const report = as({ method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(done) })
+    assert.strictEqual((await app.request(`/playback/jobs/${job.id}?node=cellar-1`, report)).status, 200)
+    const { headers: answered, status } = await clip
+    assert.strictEqual(status, 302)
+    assert.strictEqual(await (await app.request(answered.get("location") ?? "")).text(), "a clip")
   })
 })
