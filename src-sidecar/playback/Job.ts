@@ -164,7 +164,7 @@ const process = Effect.fnUntraced(function* (
           progress.bytes += known
           return cutOf(info.value)
         }
-        yield* files.discard(file)
+        yield* files.forget(file)
       }
       const attempt = Effect.gen(function* () {
         yield* mediamtx

@@ -5,6 +5,7 @@
  * the job next on this node. Cuts that no running job needs are thrown away when there is no room, oldest first, and
  * after a day in any case.
  */
+import { readdirSync, rmSync, statSync } from "node:fs"
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
@@ -34,8 +35,10 @@ export interface JobSpool {
   readonly take: (bytes: number) => void
   /** A `part` is whole: it gets its final name. */
   readonly keep: (part: string, file: string) => Effect.Effect<void, SpoolError>
-  /** A `part` was of no use. */
+  /** A `part` was of no use: the room that was taken for it is free again. */
   readonly discard: (part: string) => Effect.Effect<void>
+  /** A whole cut that was left there was of no use. */
+  readonly forget: (file: string) => Effect.Effect<void>
   /** The job is done, for good: all its files go. */
   readonly clear: Effect.Effect<void>
 }
@@ -52,6 +55,10 @@ const unusable = (folder: string) => (error: unknown) =>
     reason: "Unusable",
     message: `the spool ${folder} can't be used: ${error instanceof Error ? error.message : String(error)}`
   })
+
+/** The job that a file of ours belongs to. */
+const jobOf = (name: string): string | undefined =>
+  /^([0-9a-zA-Z-]+)\.[0-9]+-[0-9]+\.(?:mp4|fmp4)(?:\.part)?$/.exec(name)?.[1]
 
 interface Entry {
   readonly name: string
@@ -76,8 +83,7 @@ export const make = (options: {
       try: async () => {
         const found: Array<Entry> = []
         for (const name of await readdir(folder)) {
-          const match = /^([0-9a-zA-Z-]+)\.[0-9]+-[0-9]+\.(?:mp4|fmp4)(?:\.part)?$/.exec(name)
-          const [, job] = match ?? []
+          const job = jobOf(name)
           if (job === undefined) continue
           const info = await stat(join(folder, name)).catch(() => undefined)
           if (info !== undefined) found.push({ name, job, size: info.size, modified: info.mtimeMs })
@@ -100,16 +106,25 @@ export const make = (options: {
       else used += size
     }
 
-    /** Throws away what no running job needs, oldest first, until `bytes` fit or nothing is left. */
-    const makeRoom = (bytes: number) =>
-      Effect.gen(function* () {
-        for (const { job, name, size } of yield* entries) {
-          if (used + bytes <= limit) return
-          if (active.has(job)) continue
-          yield* remove(name)
-          used -= size
-        }
-      })
+    /**
+     * Throws away what no running job needs, oldest first, until `bytes` fit or nothing is left. Rare, and in the middle of a
+     * stream: so it does not wait.
+     */
+    const makeRoom = (bytes: number): void => {
+      const idle = readdirSync(folder)
+        .flatMap((name) => {
+          const job = jobOf(name)
+          const info =
+            job === undefined || active.has(job) ? undefined : statSync(join(folder, name), { throwIfNoEntry: false })
+          return info === undefined ? [] : [{ name, size: info.size, modified: info.mtimeMs }]
+        })
+        .sort((a, b) => a.modified - b.modified)
+      for (const { name, size } of idle) {
+        if (used + bytes <= limit) return
+        rmSync(join(folder, name), { force: true })
+        used -= size
+      }
+    }
 
     const open: SpoolShape["open"] = (job) =>
       Effect.gen(function* () {
@@ -122,13 +137,9 @@ export const make = (options: {
               else active.delete(job)
             })
         )
-        // Room for what is usual; more is looked for when it is needed.
-        yield* makeRoom(Math.min(limit / 4, 256 * 1024 * 1024))
+        // Bytes of the part that is coming in, and of all that this job has taken.
+        let coming = 0
         let own = 0
-        const shrink = (bytes: number) => {
-          used -= bytes
-          own -= bytes
-        }
         return {
           fileOf: (piece, format) => {
             const file = join(folder, `${job}.${piece.start}-${piece.end - piece.start}.${format}`)
@@ -142,6 +153,7 @@ export const make = (options: {
               )
             ),
           take: (bytes) => {
+            if (used + bytes > limit) makeRoom(bytes)
             if (used + bytes > limit) {
               throw own + bytes > limit
                 ? new SpoolError({
@@ -155,23 +167,38 @@ export const make = (options: {
             }
             used += bytes
             own += bytes
+            coming += bytes
           },
-          keep: (part, file) => Effect.tryPromise({ try: () => rename(part, file), catch: explain }),
+          keep: (part, file) =>
+            Effect.tryPromise({
+              try: () =>
+                rename(part, file).then(() => {
+                  coming = 0
+                }),
+              catch: explain
+            }),
           discard: (part) =>
             Effect.gen(function* () {
-              const size = yield* Effect.promise(() =>
-                stat(part)
-                  .then(({ size }) => size)
-                  .catch(() => 0)
-              )
               yield* Effect.promise(() => rm(part, { force: true }).catch(() => undefined))
-              shrink(size)
+              // What was taken, not what had come to the disk.
+              used -= coming
+              own -= coming
+              coming = 0
+            }),
+          forget: (file) =>
+            Effect.promise(async () => {
+              const size = await stat(file).then(
+                (info) => info.size,
+                () => 0
+              )
+              await rm(file, { force: true }).catch(() => undefined)
+              used -= size
             }),
           clear: Effect.gen(function* () {
             for (const entry of yield* Effect.orElseSucceed(entries, () => [])) {
               if (entry.job !== job) continue
               yield* remove(entry.name)
-              shrink(entry.size)
+              used -= entry.size
             }
           })
         }

@@ -157,7 +157,7 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
             switch (payload.status) {
               case "progress": {
                 const { bytes, phase, recorded, total } = payload
-                yield* playback.progress(
+                const leaseMillis = yield* playback.progress(
                   node,
                   id,
                   token,
@@ -173,7 +173,7 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
                     (error) => Effect.logWarning("the index of recordings could not be written", error)
                   )
                 }
-                return { leaseMillis: LEASE_MILLIS }
+                return { leaseMillis }
               }
               case "done": {
                 const { duration, gaps, size } = payload
@@ -204,6 +204,3 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
       )
   })
 )
-
-/** What the queue's leases last by default: workers renew at a quarter of what the lease itself said. */
-const LEASE_MILLIS = 20_000

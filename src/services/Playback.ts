@@ -138,12 +138,13 @@ export interface PlaybackShape {
     node: NodeId,
     wait: Duration.DurationInput
   ) => Effect.Effect<Option.Option<Assignment>, PlaybackQueueError | ObjectStorageError>
+  /** Renews the lease; gives the milliseconds that it lasts from now. */
   readonly progress: (
     node: NodeId,
     id: PlaybackJobId,
     token: number,
     report: { readonly sent?: number | undefined; readonly total?: number | undefined }
-  ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
+  ) => Effect.Effect<number, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
   /**
    * The worker says that it is done. The object is looked at first: one that is not there, or of another size, makes this a
    * failed attempt, and `LeaseLost` is answered.
@@ -291,7 +292,9 @@ export const make = Effect.fnUntraced(function* (
     retry: (id) => Effect.flatMap(queue.retry(id), statusOf),
     lease,
     progress: (node, id, token, report) =>
-      Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.progress(id, token, report))),
+      Effect.map(Effect.zipRight(ofNode(node, id, token), queue.progress(id, token, report)), ({ lease, updatedAt }) =>
+        Math.max(0, lease.expiresAt - updatedAt)
+      ),
     complete: Effect.fnUntraced(function* (node, id, token, report) {
       const job = yield* ofNode(node, id, token)
       if (isHeld(job) && job.lease.token === token) {
