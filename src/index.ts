@@ -50,6 +50,7 @@ export type { MediaMTXConfig, PathConfig } from "./mediamtx/MediaMTXConfig.js"
 export { type NodeCommandForm, type NodeCommandOptions, nodeCommand } from "./mediamtx/NodeCommand.js"
 export { parseQuery, redactQuery } from "./mediamtx/QueryString.js"
 export { type RefreshLoopOptions, refreshLoopCommand, refreshPath } from "./mediamtx/RefreshLoop.js"
+export * as ReloadImpact from "./mediamtx/ReloadImpact.js"
 export {
   InvalidPath,
   isTypedPath,
@@ -69,6 +70,7 @@ export * as AuthRules from "./services/AuthPolicy/AuthRules.js"
 export { AuthRulesDocument, InvalidAuthRules } from "./services/AuthPolicy/AuthRulesDocument.js"
 export { hashSecret } from "./services/AuthPolicy/Secret.js"
 export * as AuthPolicy from "./services/AuthPolicy.js"
+export * as ConfigPlan from "./services/ConfigPlan.js"
 export * as ConfigRenderer from "./services/ConfigRenderer.js"
 export * as ConfigSource from "./services/ConfigSource.js"
 export * as Credentials from "./services/Credentials.js"
