@@ -10,10 +10,14 @@ import * as SqlFleetState from "../../../../src/sql/SqlFleetState.js"
 import * as SqlHookBus from "../../../../src/sql/SqlHookBus.js"
 import * as SqlJwtKeys from "../../../../src/sql/SqlJwtKeys.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
+import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
+import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
 import { fleetStateContract } from "../../../../src/testing/FleetStateContract.js"
 import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
 import { jwtKeysContract } from "../../../../src/testing/JwtKeysContract.js"
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
+import { playbackQueueContract } from "../../../../src/testing/PlaybackQueueContract.js"
+import { recordingsContract } from "../../../../src/testing/RecordingsContract.js"
 import { tests } from "./MiniVitest.js"
 import { sqlClientSuite } from "./SqlClientSuite.js"
 
@@ -101,6 +105,15 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
   fleetStateContract(`SqlFleetState.layer on ${name}`, {
     layer: Layer.provide(fleet, fresh),
     storage: Effect.as(empty, Layer.provide(fleet, open))
+  })
+  recordingsContract(`SqlRecordings.layer on ${name}`, {
+    layer: (options) => Layer.fresh(Layer.provide(SqlRecordings.layer(options), fresh)),
+    storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlRecordings.layer(options), open)))
+  })
+  playbackQueueContract(`SqlPlaybackQueue.layer on ${name}`, {
+    layer: (options) => Layer.fresh(Layer.provide(SqlPlaybackQueue.layer(options), fresh)),
+    storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlPlaybackQueue.layer(options), open))),
+    histories: 5
   })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }

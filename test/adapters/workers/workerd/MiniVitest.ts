@@ -31,8 +31,11 @@ const test = (title: string, body: () => Effect.Effect<unknown, unknown>): void 
   })
 }
 
-export const it = {
+const plain = (title: string, body: () => void | Promise<void>): void =>
+  test(title, () => Effect.tryPromise({ try: async () => body(), catch: (error) => error }))
+
+export const it = Object.assign(plain, {
   effect: test,
   scoped: (title: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): void =>
     test(title, () => Effect.scoped(Effect.suspend(body)))
-}
+})
