@@ -27,8 +27,9 @@ const failed = (why: string) => new CheckFailed({ message: `the config could not
 
 const ask = (program: string, question: string): Effect.Effect<string, CheckFailed> =>
   Effect.async<string, CheckFailed>((resume) => {
-    // It needs nothing of the environment, least of all the key.
-    const child = spawn(process.execPath, [program, "check"], { env: {}, stdio: ["pipe", "pipe", "pipe"] })
+    // What Node itself may need to start, without what is secret or meant for the parent alone.
+    const { KEY: _key, MEDIAMTX_API: _api, NODE_OPTIONS: _options, ...env } = process.env
+    const child = spawn(process.execPath, [program, "check"], { env, stdio: ["pipe", "pipe", "pipe"] })
     const out: Array<Buffer> = []
     let size = 0
     let complaint = ""

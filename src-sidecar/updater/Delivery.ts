@@ -273,7 +273,8 @@ const make = Effect.gen(function* () {
   const deliver = Effect.fnUntraced(function* (config: ConfigFile, current: ConfigFile | undefined) {
     const now = yield* nanosNow
     if (failed?.hash === config.hash && now < failed.until) return
-    const info = server === undefined ? undefined : yield* infoOf(server)
+    // Without a file there is no MediaMTX yet, and nothing may hold up its start.
+    const info = server === undefined || current === undefined ? undefined : yield* infoOf(server)
     const up = info !== undefined && (!("reason" in info) || info.reason === "Refused")
     const verdict = yield* check(config, current)
     if (!verdict.accepted) {

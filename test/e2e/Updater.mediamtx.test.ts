@@ -201,14 +201,30 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
     await inForce("cam")
   })
 
-  it("reports a restart of MediaMTX by its start time", async () => {
+  it("reports that MediaMTX is gone, with no path left, and its restart by a later start time", async () => {
     const before = await nextBeat("a start time", ({ startedAt }) => startedAt !== undefined)
-    const { pid } = node.child
+    keepNode = false
     await node.stop("SIGKILL")
+    const gone = await nextBeat("an empty list of paths", ({ paths }) => paths?.length === 0)
+    expect(gone).toMatchObject({ status: "failed", error: expect.stringContaining("MediaMTX does not answer") })
+    keepNode = true
+    startNode()
     const after = await nextBeat("a later one", ({ startedAt }) => (startedAt ?? "") > (before.startedAt ?? ""))
-    expect(node.child.pid).not.toBe(pid)
+    expect(after.status).toBe("ok")
     expect(after.instance).toBe(before.instance)
     await inForce("cam")
+  })
+
+  it("reports all paths, over as many pages as it takes", async () => {
+    const many = Array.from({ length: 1_100 }, (_, index) => `  p${index}: {}`).join("\n")
+    giving(config(`  cam: {}\n${many}`))
+    const beat = await nextBeat("all of them", ({ paths }) => (paths?.length ?? 0) > 1_000)
+    expect(new Set(beat.paths?.map(({ name }) => name)).size).toBe(1_101)
+    giving(config("  cam: {}"))
+    await nextBeat(
+      "one",
+      ({ paths, appliedHash }) => paths?.length === 1 && appliedHash === sha256(config("  cam: {}"))
+    )
   })
 
   it("takes two changes within a second, the last of them in force", async () => {

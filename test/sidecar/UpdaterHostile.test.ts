@@ -1,5 +1,5 @@
 /** The updater's process against managers that give anything but a config: what MediaMTX reads stays what it was. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
 import { join } from "node:path"
 import { afterEach, beforeAll, describe, expect, it } from "vitest"
@@ -219,6 +219,23 @@ describe("mtx-updater", () => {
     expect(updater.read()).toBe(first)
   })
 
+  it("goes on with heartbeats and changes while MediaMTX's API hangs, which is not death", {
+    timeout: 60_000
+  }, async () => {
+    const api = await scriptedServer(() => {})
+    open.push({ close: api.close })
+    const manager = await startManager((asked, response) => giveConfig(asked, response, first))
+    const updater = startUpdater(manager.base, folderFor(), { MEDIAMTX_API: api.base })
+    await eventually("the config", async () => existsSync(updater.config), 5_000)
+    await eventually("beats that say so", async () => {
+      const silent = beatsOf(manager).filter(({ error }) => error?.includes("does not answer in time"))
+      return silent.length >= 3
+    })
+    expect(beatsOf(manager).every((beat) => !("paths" in beat))).toBe(true)
+    manager.config = (asked, response) => giveConfig(asked, response, second)
+    await eventually("the change", async () => updater.read() === second, 30_000)
+  })
+
   it("writes only the newest of changes that come fast, at least two seconds apart", async () => {
     const { manager, updater } = await startRunning()
     const seen: Array<{ readonly text: string; readonly at: number }> = []
@@ -333,12 +350,13 @@ describe("mtx-updater", () => {
     expect(statSync(updater.config).mode & 0o777).toBe(0o644)
   })
 
-  it.skipIf(process.getuid?.() === 0)("says what is wrong with a folder that it may not write to", async () => {
+  it("says that the folder of CONFIG is not there, and goes on when it is", async () => {
     const manager = await startManager((asked, response) => giveConfig(asked, response, first))
-    const folder = join(folderFor(), "ro")
-    mkdirSync(folder)
-    chmodSync(folder, 0o500)
+    const folder = join(folderFor(), "later")
     const updater = startUpdater(manager.base, folder)
-    await updater.process.waitFor(/no permission/)
+    await updater.process.waitFor(/its folder does not exist/)
+    mkdirSync(folder)
+    await eventually("the config", async () => existsSync(updater.config))
+    expect(updater.read()).toBe(first)
   })
 })
