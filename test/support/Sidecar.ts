@@ -1,7 +1,7 @@
 /** The sidecars in tests, as the processes they are: bundled from the source as it is now. */
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdtempSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,6 +13,7 @@ const script = fileURLToPath(new URL("../../scripts/bundle-sidecars.mjs", import
 /** Bundles one sidecar and gives the file. */
 export const bundleSidecar = (name: string): string => {
   const folder = mkdtempSync(join(tmpdir(), "mtx-sidecar-"))
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(join(folder, "package.json"), '{"type":"module"}')
   execFileSync(process.execPath, [script, "--out", folder, name])
   return join(folder, `mtx-${name}.js`)
