@@ -79,12 +79,14 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
       giveReply(response, null, commands)
       commands = []
     })
-    updater = run("node", [bundleSidecar("updater")], {
+    const bundle = bundleSidecar("updater")
+    updater = run("node", [bundle.file], {
       env: {
         ...{ URL: manager.base, KEY: "key", NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
         MEDIAMTX_API: `http://127.0.0.1:${ports.api}`
       }
     })
+    return bundle.remove
   }, 60_000)
 
   afterAll(async () => {
@@ -272,12 +274,14 @@ describeMediaMTX("a node with mtx-updater and the real manager", (bin) => {
       "auth:\n  users:\n    - {name: updater, secret: updater-secret}\n  rules:\n    - {name: api, allow: [api], users: [updater]}\n"
     writeFileSync(join(data.path, "config", "manager.yml"), rules)
     manager = await startManager({ data: data.path, args: ["--refresh-mode", "updater"] })
-    updater = run("node", [bundleSidecar("updater")], {
+    const bundle = bundleSidecar("updater")
+    updater = run("node", [bundle.file], {
       env: {
         ...{ URL: manager.url, KEY: manager.key, NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
         MEDIAMTX_API: `http://updater:updater-secret@127.0.0.1:${api}`
       }
     })
+    return bundle.remove
   }, 60_000)
 
   afterAll(async () => {

@@ -27,10 +27,12 @@ describe("mtx-updater", () => {
   let manager: ScriptedServer
   let wanted = first
   beforeAll(async () => {
-    program = bundleSidecar("updater")
+    const bundle = bundleSidecar("updater")
+    program = bundle.file
     manager = await scriptedServer((asked, response) =>
       asked.method === "GET" ? giveConfig(asked, response, wanted) : giveReply(response, null)
     )
+    return bundle.remove
   })
   afterAll(async () => {
     await manager.close()
@@ -142,47 +144,41 @@ describe("mtx-updater", () => {
     await boot(config)
   })
 
-  const mounted = join(folder.path, "full")
-  const canMount = (() => {
+  it("keeps the old config on a disk that is full, and takes the new one when there is room", async ({ skip }) => {
+    const mounted = join(folder.path, "full")
     mkdirSync(mounted)
     try {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", mounted], { stdio: "ignore" })
-      return true
     } catch {
       console.warn('\n  SKIPPED: "a disk that is full" needs the right to mount a tmpfs.\n')
-      return false
+      return skip()
     }
-  })()
-  it.skipIf(!canMount)(
-    "keeps the old config on a disk that is full, and takes the new one when there is room",
-    async () => {
-      try {
-        const config = join(mounted, "mediamtx.yml")
-        wanted = rendered("paths:\n  small: {}")
-        await boot(config)
-        age(config)
-        const small = wanted
-        wanted = second
-        const filler = join(mounted, "filler")
-        for (let size = 60; size > 0; size--) {
-          try {
-            writeFileSync(filler, Buffer.alloc(4096), { flag: "a" })
-          } catch {
-            break
-          }
+    try {
+      const config = join(mounted, "mediamtx.yml")
+      wanted = rendered("paths:\n  small: {}")
+      await boot(config)
+      age(config)
+      const small = wanted
+      wanted = second
+      const filler = join(mounted, "filler")
+      for (let size = 60; size > 0; size--) {
+        try {
+          writeFileSync(filler, Buffer.alloc(4096), { flag: "a" })
+        } catch {
+          break
         }
-        const updater = run("node", [program], { env: settings(config) })
-        await updater.waitFor(/the disk is full/)
-        await eventually("a report", async () => manager.asked.some(({ body }) => body.includes("the disk is full")))
-        expect(read(config)).toBe(small)
-        expect(unhealthy(config)).toBeUndefined()
-        expect(leftovers(config)).toEqual([])
-        rmSync(filler)
-        await eventually("the new config", async () => read(config) === second)
-        await updater.stop()
-      } finally {
-        execFileSync("umount", [mounted])
       }
+      const updater = run("node", [program], { env: settings(config) })
+      await updater.waitFor(/the disk is full/)
+      await eventually("a report", async () => manager.asked.some(({ body }) => body.includes("the disk is full")))
+      expect(read(config)).toBe(small)
+      expect(unhealthy(config)).toBeUndefined()
+      expect(leftovers(config)).toEqual([])
+      rmSync(filler)
+      await eventually("the new config", async () => read(config) === second)
+      await updater.stop()
+    } finally {
+      execFileSync("umount", [mounted])
     }
-  )
+  })
 })

@@ -15,7 +15,9 @@ const third = rendered("api: no\npaths:\n  cam3: {}")
 
 let program: string
 beforeAll(() => {
-  program = bundleSidecar("updater")
+  const bundle = bundleSidecar("updater")
+  program = bundle.file
+  return bundle.remove
 })
 
 interface Beat {

@@ -10,13 +10,20 @@ import type { Asked } from "./ScriptedServer.js"
 
 const script = fileURLToPath(new URL("../../scripts/bundle-sidecars.mjs", import.meta.url))
 
-/** Bundles one sidecar and gives the file. */
-export const bundleSidecar = (name: string): string => {
+export interface BundledSidecar {
+  readonly file: string
+  readonly remove: () => void
+}
+
+/** Bundles one sidecar into a folder of its own. */
+export const bundleSidecar = (name: string): BundledSidecar => {
   const folder = mkdtempSync(join(tmpdir(), "mtx-sidecar-"))
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(join(folder, "package.json"), '{"type":"module"}')
   execFileSync(process.execPath, [script, "--out", folder, name])
-  return join(folder, `mtx-${name}.js`)
+  return {
+    file: join(folder, `mtx-${name}.js`),
+    remove: () => rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** A config as the manager renders it, with its last line. */
