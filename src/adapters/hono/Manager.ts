@@ -84,8 +84,12 @@ export interface ManagerFacade<Path extends string = string> {
   readonly nodes: ManagerNodes
   /** Clips of what the nodes have recorded. Without `storage` all of it rejects with `NoStorage`. */
   readonly playback: Playback.ManagerPlayback<Path>
-  /** Starts what is behind it, if need be. Rejects when that fails: a database that can't be opened, say. */
-  readonly ready: () => Promise<void>
+  /**
+   * Starts what is behind it, if need be. Rejects when that fails: a database that can't be opened, say.
+   *
+   * `env` is the environment for `state` and `storage`, where those are functions and no request has brought one yet.
+   */
+  readonly ready: (env?: unknown) => Promise<void>
   /** Ends event streams, stops all that runs, and closes the state. What is asked after that is answered with 503. */
   readonly dispose: () => Promise<void>
 }
@@ -362,7 +366,10 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
     store: source.store,
     nodes,
     playback: clips.playback,
-    ready: () => lifecycle.start().then(() => undefined),
+    ready: (env) => {
+      environment ??= env
+      return lifecycle.start().then(() => undefined)
+    },
     dispose: lifecycle.dispose
   }
   if (options.lazy !== true) lifecycle.start().catch(() => undefined)

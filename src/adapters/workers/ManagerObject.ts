@@ -32,8 +32,8 @@ export interface HostObject {
 /** What runs in the object: what `manager` gives, or an app around it. */
 export interface ObjectApp<Env = unknown> {
   readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
-  /** Resolves when the manager stands. */
-  readonly ready: () => Promise<void>
+  /** Resolves when the manager stands. Called with the environment before the first request is handed on. */
+  readonly ready: (env: Env) => Promise<void>
 }
 
 /** A class to be exported by the Worker and bound as a Durable Object with SQLite. */
@@ -113,7 +113,7 @@ export const managerObject = <Env>(make: (env: Env, object: HostObject) => Objec
     /** Rejects while the manager can't be started. */
     async #ready(): Promise<ObjectApp<Env>> {
       const app = this.#start()
-      await app.ready()
+      await app.ready(this.#env)
       Effect.runSync(this.#alarm.begin)
       return app
     }

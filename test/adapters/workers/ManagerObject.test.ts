@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { Miniflare } from "miniflare"
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it, onTestFinished } from "vitest"
 import { bundle } from "./workerd/bundle.js"
 
 const bearer = { authorization: "Bearer shared-key" }
@@ -211,5 +211,52 @@ for (const state of ["object", "d1"] as const) {
       assert.strictEqual(record["status"], "offline")
       assert.isBelow(Date.parse(String(record["statusSince"])), woken + 2000)
     })
+  })
+}
+
+for (const state of ["object", "d1"] as const) {
+  it(`clips are made in workerd, and known after it was killed, state in ${state}`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mtx-workers-"))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const first = await start(state, folder)
+    onTestFinished(() => first.stop())
+    const json = (method: string, body: unknown) => ({ method, headers: JSON_TYPE, body: JSON.stringify(body) })
+    // Loosely typed: a wrong look fails the test.
+    const read = async (reply: ReturnType<Running["call"]>, status: number): Promise<Record<string, unknown>> => {
+      const response = await reply
+      const text = await response.text()
+      assert.strictEqual(response.status, status, text)
+      return JSON.parse(text)
+    }
+    const file = "/recordings/cam/2026-01-31_12-00-00-000000.mp4"
+    const segment = await first.call("/mtx/hooks?node=n1", {
+      method: "POST",
+      headers: FORM,
+      body: `event=record_segment_complete&path=cam&segment_duration=10&raw_segment_path=${file}`
+    })
+    assert.strictEqual(segment.status, 204)
+    const window = { path: "cam", start: "2026-01-31T12:00:02.000Z", duration: 5_000 }
+    const { id } = await read(first.call("/mtx/playback/requests", json("POST", window)), 202)
+    const job = await read(first.call("/mtx/playback/jobs?node=n1&wait=10", { headers: bearer }), 200)
+    assert.strictEqual(job["id"], id)
+    const { headers, url } = job["upload"] as { headers: Record<string, string>; url: string }
+    const path = url.slice("https://fleet.test".length)
+    const put = await first.call(path, { method: "PUT", headers, body: "a clip" })
+    assert.strictEqual(put.status, 200, await put.text())
+    const report = { status: "done", token: job["token"], size: 6, duration: 5_000, gaps: [] }
+    await read(first.call(`/mtx/playback/jobs/${id}?node=n1`, json("PUT", report)), 200)
+    const done = await read(first.call(`/mtx/playback/jobs/${id}`, { headers: bearer }), 200)
+    assert.strictEqual(done["state"], "done")
+    assert.deepInclude(done["clip"], { id, size: 6, bucket: state, duration: 5_000, filename: `${id}.mp4` })
+    await first.stop()
+
+    const second = await start(state, folder)
+    onTestFinished(() => second.stop())
+    const known = await read(second.call(`/mtx/playback/jobs/${id}`, { headers: bearer }), 200)
+    assert.strictEqual(known["state"], "done")
+    const { spans } = await read(second.call("/mtx/recordings?path=cam", { headers: bearer }), 200)
+    assert.deepStrictEqual(spans, [
+      { start: "2026-01-31T12:00:00.000Z", end: "2026-01-31T12:00:10.000Z", open: false, nodes: ["n1"] }
+    ])
   })
 }

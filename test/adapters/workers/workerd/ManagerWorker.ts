@@ -1,5 +1,6 @@
 /** A Worker for the tests: a manager below `/mtx`, with state where `STATE` says, in a hurry to let nodes expire. */
 import { manager, path } from "@livecams/mtx-manager/hono"
+import { memory } from "@livecams/mtx-manager/storage"
 import { type D1Database, managerObject, type ObjectNamespace, rules, worker } from "@livecams/mtx-manager/workers"
 import { Hono } from "hono"
 
@@ -18,10 +19,20 @@ const Managed = managerObject((env: Env, object) => {
       heartbeats: { interval: "500 millis", staleAfter: 2, offlineAfter: 4, tolerance: 0 },
       database: env.STATE === "d1" ? env.DB : undefined
     }),
-    config: { paths: { cam: path({ record: true }) } },
+    storage: (bindings: Env) => memory({ bucket: bindings.STATE }),
+    config: {
+      paths: {
+        cam: path({
+          record: true,
+          recordPath: "/recordings/%path/%Y-%m-%d_%H-%M-%S-%f",
+          // The recording of the test is old.
+          recordDeleteAfter: "0s"
+        })
+      }
+    },
     auth: rules({
       users: [{ name: "cam", secret: env.SECRET }],
-      rules: [{ allow: ["publish"], users: ["cam"] }]
+      rules: [{ allow: ["publish"], users: ["cam"] }, { allow: ["playback.request", "playback.worker"] }]
     })
   })
   const app = new Hono()

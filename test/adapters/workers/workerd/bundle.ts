@@ -7,6 +7,7 @@ const src = (path: string) => fileURLToPath(new URL(`../../../../src/${path}`, i
 /** The package by its name is its source, so that a test needs no build. */
 export const ourPackage = {
   "@livecams/mtx-manager/hono": src("hono.ts"),
+  "@livecams/mtx-manager/storage": src("storage.workerd.ts"),
   "@livecams/mtx-manager/workers": src("workers.ts"),
   "@livecams/mtx-manager": src("index.ts")
 }
