@@ -457,6 +457,25 @@ describe("manager with storage", () => {
     assert.deepInclude(await asked, { id, bucket: "mine", url: `https://manager.test/storage/clips/${id}.mp4` })
   })
 
+  it("takes storage from the environment that ready is given, for programs that ask before any request", async () => {
+    const bucket: Array<string> = []
+    const app = manager({
+      base: "https://manager.test",
+      key: KEY,
+      config,
+      storage: (env: { readonly BUCKET: string }) => {
+        bucket.push(env.BUCKET)
+        return memory()
+      }
+    })
+    onTestFinished(() => app.dispose())
+    assert.deepStrictEqual(bucket, [])
+    await app.ready({ BUCKET: "mine" })
+    assert.deepInclude(await app.playback.request("cam", window), { state: "queued" })
+    assert.strictEqual((await app.request("/healthz", {}, { BUCKET: "another" })).status, 200)
+    assert.deepStrictEqual(bucket, ["mine"])
+  })
+
   it("does not start over a storage that is set up wrongly", async () => {
     const { mtx } = await site({
       storage: s3({
