@@ -4,7 +4,8 @@
  *
  * job: {port, requests: string[] (whole HTTP/1.1 requests, sent in rotation), connections, seconds, fresh}
  * `fresh: true` opens a new TCP connection for each request, as MediaMTX does for each auth call; otherwise connections
- * are kept and one request is in flight on each. `@@@@@@@@@@` in a request becomes a number that is never used twice.
+ * are kept and one request is in flight on each. `@@@@@@@@@@` in a request becomes a
+ * number that each round of the rotation has to itself.
  */
 import { connect } from "node:net"
 
@@ -27,7 +28,8 @@ const take = () => {
   const { at, bytes } = requests[next++ % requests.length]
   if (at < 0) return bytes
   const copy = Buffer.from(bytes)
-  copy.write(String(unique++).padStart(PLACE.length, "0"), at, "latin1")
+  // One number for each round of the rotation: a reader comes, and the same one goes.
+  copy.write(String(Math.floor(unique++ / requests.length)).padStart(PLACE.length, "0"), at, "latin1")
   return copy
 }
 

@@ -24,13 +24,16 @@ export const authRequest = request(
   { "User-Agent": "Go-http-client/1.1", "Content-Type": "application/json", "Accept-Encoding": "gzip" },
   `{"ip":"127.0.0.1","user":"viewer","password":"${PASSWORD}","token":"${PASSWORD}","action":"read","path":"cams/7","protocol":"rtsp","id":"c3c3c74b-3841-45b5-adf9-1ca1da9fd96e","query":"","userAgent":"Lavf59.27.100"}`
 )
-/** As busybox wget sends it, but for `Connection: close`, so that it can be measured with kept connections too. */
-export const hookRequest = request(
-  "POST",
-  `/hooks?node=${NODE}`,
-  { "User-Agent": "Wget", Authorization: `Bearer ${token}`, "Content-Type": "application/x-www-form-urlencoded" },
-  "event=read&path=cams/7&type=rtspSession&id=c3c3c74b-3841-45b5-adf9-@@@@@@@@@@&query="
+/** A reader comes and goes: as busybox wget sends it, but for `Connection: close`, so that it can be measured with kept connections too. */
+export const hookRequests = ["read", "unread"].map((event) =>
+  request(
+    "POST",
+    `/hooks?node=${NODE}`,
+    { "User-Agent": "Wget", Authorization: `Bearer ${token}`, "Content-Type": "application/x-www-form-urlencoded" },
+    `event=${event}&path=cams/7&type=rtspSession&id=c3c3c74b-3841-45b5-adf9-@@@@@@@@@@&query=`
+  )
 )
+export const [hookRequest] = hookRequests
 const pollRequest = (etag) =>
   request("GET", `/?node=${NODE}&every=10`, {
     "User-Agent": "Wget",
@@ -79,7 +82,7 @@ export const hotRows = async ({ rounds, seconds }) => {
 
   const jobs = [
     { name: "auth", requests: () => [authRequest], expect: "204", reach: 0.85, alsoHono: true },
-    { name: "hooks, durable", requests: () => [hookRequest], expect: "204", reach: 0.6 },
+    { name: "hooks, durable", requests: () => hookRequests, expect: "204", reach: 0.6 },
     { name: "config poll, 304", requests: (server) => [pollRequest(etags[server])], expect: "304", reach: 0.8 }
   ]
   const results = {}

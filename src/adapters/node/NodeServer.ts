@@ -90,10 +90,10 @@ const onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
 }
 
 /**
- * Ends a request whose body does not come in time. An upload to the storage may take long, but not pause for that long.
+ * Holds an upload to the storage that has taken its time already to bytes that keep coming: it may take long, but not pause
+ * for as long as other requests may take in all.
  */
-const limit = (request: Http.IncomingMessage, upload: boolean, within: number): void => {
-  if (within <= 0) return
+const watchUpload = (request: Http.IncomingMessage, within: number): void => {
   const { socket } = request
   const late = () => {
     if (responding(socket)) socket.destroy()
@@ -102,12 +102,10 @@ const limit = (request: Http.IncomingMessage, upload: boolean, within: number): 
   const timer = setTimeout(late, within)
   // `data` would make it flow: what is read off the socket is looked at instead.
   let before = socket.bytesRead
-  const watch = upload
-    ? setInterval(() => {
-        if (socket.bytesRead !== before) timer.refresh()
-        before = socket.bytesRead
-      }, within / 4)
-    : undefined
+  const watch = setInterval(() => {
+    if (socket.bytesRead !== before) timer.refresh()
+    before = socket.bytesRead
+  }, within / 4)
   const done = () => {
     clearTimeout(timer)
     clearInterval(watch)
@@ -184,18 +182,27 @@ export const make = (
     const headersTimeout = Duration.toMillis(options.headersWithin ?? "10 seconds")
     const server = Http.createServer({
       keepAliveTimeout: KEEP_ALIVE,
-      headersTimeout,
-      // Kept by hand below: what goes to the storage may take as long as it takes, while bytes come.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(CHECK_EVERY, headersTimeout)
+      headersTimeout: requestWithin > 0 ? Math.min(headersTimeout, requestWithin) : headersTimeout,
+      requestTimeout: Math.max(0, requestWithin),
+      connectionsCheckingInterval: Math.min(
+        CHECK_EVERY,
+        headersTimeout,
+        requestWithin > 0 ? requestWithin : CHECK_EVERY
+      )
     })
+    /** The last upload to the storage on each connection: node:http looks at the whole time only, and tells it once. */
+    const uploads = new WeakMap<Socket, Http.IncomingMessage>()
     server.on("request", (request, response) => {
       const url = request.url ?? "/"
       request.url = repairUrl(url.startsWith("/") ? url : originForm(url))
-      if (!request.complete) limit(request, isStorage(request.url), requestWithin)
+      if (isStorage(request.url)) uploads.set(request.socket, request)
       listener(request, response)
     })
-    server.on("clientError", onClientError)
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+      const upload = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? uploads.get(socket) : undefined
+      if (upload === undefined || upload.complete || upload.destroyed) onClientError(error, socket)
+      else watchUpload(upload, requestWithin)
+    })
     server.on("connect", (_request, socket: Socket) => refuse(socket, 405, "this is not a proxy"))
     // Without this, a client that asks first would be invited to send what is refused afterwards.
     server.on("checkContinue", (request, response) => {
