@@ -49,6 +49,9 @@ interface Waiting<In, Out, E> {
 const afterTurn: (f: () => void) => void =
   typeof setImmediate === "function" ? (f) => void setImmediate(f) : (f) => void setTimeout(f, 0)
 
+/** How many turns a commit waits for more to commit with it: some microseconds each. */
+const MOST_TURNS = 16
+
 /** Waits for the next turn of the event loop. */
 export const turn: Effect.Effect<void> = Effect.async((resume) => afterTurn(() => resume(Effect.void)))
 
@@ -73,6 +76,17 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
   /** The finalizer, when it waits for the writer. */
   let idle: (() => void) | undefined
 
+  /**
+   * Goes on when two turns of the event loop have brought nothing more, or after `MOST_TURNS`: callers on new connections
+   * come over several turns (accepted in one, read in the next), and each commit costs far more than a turn.
+   */
+  const gather = (then: () => void, seen = queue.length, quiet = 0, turns = 0): void =>
+    afterTurn(() => {
+      const more = queue.length > seen
+      if (turns >= MOST_TURNS || queue.length >= maxBatch || (!more && quiet >= 1)) then()
+      else gather(then, queue.length, more ? 0 : quiet + 1, turns + 1)
+    })
+
   const submit = (item: In, size: number) =>
     Effect.async<Out, E>((resume) => {
       if (closed) return resume(Exit.fail(options.closed()))
@@ -84,7 +98,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
       if (wake !== undefined) {
         const start = wake
         wake = undefined
-        afterTurn(start)
+        gather(start)
       }
     })
 
@@ -92,7 +106,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
     busy = false
     if (queue.length > 0) {
       // Left over from a full batch, or came during the commit: let the loop take in what else there is.
-      afterTurn(() => resume(Effect.void))
+      gather(() => resume(Effect.void))
     } else {
       wake = () => resume(Effect.void)
       idle?.()

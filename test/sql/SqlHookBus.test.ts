@@ -88,8 +88,8 @@ describe("SqlHookBus", () => {
       yield* Deferred.await(locked)
       const publish = (n: number) => Effect.fork(Effect.either(bus.publish(node, numbered(n))))
       const inCommit = yield* Effect.forEach(range(10), publish)
-      yield* turn
-      yield* turn
+      // Until the writer has taken them: it gathers for up to 16 turns.
+      yield* Effect.repeatN(turn, 20)
       const queued = yield* Effect.forEach(range(50), (n) => publish(100 + n))
       yield* turn
       const refused = yield* Effect.either(bus.publish(node, numbered(999)))
