@@ -14,9 +14,10 @@ export * as ManagerClient from "./api/ManagerClient.js"
 export * as ManagerHttp from "./api/ManagerHttp.js"
 export * as ManagerApiLayer from "./api/ManagerLayer.js"
 export * as WebHandler from "./api/WebHandler.js"
+// The root has all of ./hooks as well.
+export * from "./hooks.js"
 // MediaMTX itself ------------------------------------------------------------------------------------------------------
 export { AuthAction, AuthProtocol, AuthRequestBody, canPrompt } from "./mediamtx/AuthRequest.js"
-export { CommandTextError } from "./mediamtx/CommandText.js"
 export {
   type ConfigDocument,
   ConfigSyntaxError,
@@ -33,18 +34,6 @@ export {
   validateConfig
 } from "./mediamtx/ConfigValidation.js"
 export { END_MARKER } from "./mediamtx/EndMarker.js"
-export { HookEvent, type HookEventName, type HookScope, hookEventNames, hookScope } from "./mediamtx/HookEvent.js"
-export {
-  busybox,
-  curl,
-  defaultHookConfiguration,
-  type HookCommands,
-  type HookConfiguration,
-  type HookGenerator,
-  type HookOptions,
-  type HookReport,
-  makeHookGenerator
-} from "./mediamtx/HookGenerator.js"
 export { formatIssues, type PrintableIssue, type SourcePosition } from "./mediamtx/IssueText.js"
 export type { MediaMTXConfig, PathConfig } from "./mediamtx/MediaMTXConfig.js"
 export { type NodeCommandForm, type NodeCommandOptions, nodeCommand } from "./mediamtx/NodeCommand.js"

@@ -1,38 +1,12 @@
-import { mkdirSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
-import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { ManagerLayer, NodeServer } from "@livecams/mtx-manager/node"
+import { NodeServer } from "@livecams/mtx-manager/node"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import { createRemoteJWKSet, jwtVerify } from "jose"
-import { tempFolder } from "../support/Manager.js"
+import { nodeManager } from "../support/NodeManager.js"
 
 const KEY = "the-key-of-the-test-0123456789"
 
-const server = Layer.unwrapScoped(
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const folder = tempFolder()
-        mkdirSync(join(folder.path, "config"))
-        writeFileSync(join(folder.path, "config", "base.yml"), "paths:\n  cam:\n")
-        return folder
-      }),
-      (folder) => Effect.sync(folder.remove)
-    ),
-    ({ path }) =>
-      ManagerLayer.layer({
-        port: 0,
-        base: "https://manager.example.com",
-        key: Redacted.make(KEY),
-        config: join(path, "config"),
-        rules: join(path, "config", "manager.yml"),
-        database: join(path, "manager.db")
-      })
-  )
-).pipe(Layer.provide(NodeContext.layer))
+const server = nodeManager({ key: KEY, base: "https://manager.example.com", server: { port: 0 } })
 
 it.scopedLive("the server issues tokens that its published keys prove (live: the keys and their times are real)", () =>
   Effect.gen(function* () {

@@ -1,48 +1,21 @@
-import { mkdirSync, writeFileSync } from "node:fs"
 import { request as httpRequest } from "node:http"
-import { join } from "node:path"
-import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { ManagerLayer, NodeServer } from "@livecams/mtx-manager/node"
+import { NodeServer } from "@livecams/mtx-manager/node"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import { tempFolder } from "../../support/Manager.js"
 import { freePorts } from "../../support/MediaMTX.js"
+import { nodeManager } from "../../support/NodeManager.js"
 
 const KEY = "the-key-of-the-test-0123456789"
 /** Milliseconds that a request may take; an upload may take longer, but not pause for so long. */
 const WITHIN = 400
 
 const server = (port: number) =>
-  Layer.unwrapScoped(
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const folder = tempFolder()
-          mkdirSync(join(folder.path, "config"))
-          writeFileSync(join(folder.path, "config", "base.yml"), "paths:\n  cam:\n")
-          writeFileSync(
-            join(folder.path, "config", "manager.yml"),
-            "auth:\n  rules:\n    - allow: [playback.request, playback.worker]\n"
-          )
-          return folder
-        }),
-        (folder) => Effect.sync(folder.remove)
-      ),
-      ({ path }) =>
-        ManagerLayer.layer({
-          port,
-          base: `http://127.0.0.1:${port}`,
-          key: Redacted.make(KEY),
-          config: join(path, "config"),
-          rules: join(path, "config", "manager.yml"),
-          database: join(path, "manager.db"),
-          requestWithin: WITHIN,
-          headersWithin: 200
-        })
-    )
-  ).pipe(Layer.provide(NodeContext.layer))
+  nodeManager({
+    key: KEY,
+    base: `http://127.0.0.1:${port}`,
+    managerYml: "auth:\n  rules:\n    - allow: [playback.request, playback.worker]\n",
+    server: { port, requestWithin: WITHIN, headersWithin: 200 }
+  })
 
 interface Assigned {
   readonly upload: { readonly method: string; readonly url: string; readonly headers: Record<string, string> }
