@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { HookEvent } from "../mediamtx/HookEvent.js"
 import { Feed } from "./internal/hookBusFeed.js"
-import { LastEvents, rememberEnded, subjectOf } from "./internal/hookBusSubject.js"
+import { Deliveries, LastEvents, rememberEnded, subjectOf } from "./internal/hookBusSubject.js"
 import { RecordWindow } from "./internal/hookBusWindow.js"
 import { NodeEvent } from "./NodeEvent.js"
 import { NodeId } from "./NodeId.js"
@@ -53,7 +53,8 @@ export class HookBusError extends Schema.TaggedError<HookBusError>()("HookBusErr
  * What became of a published event.
  * - `cursor`: where it is. For a duplicate, where the first one is.
  * - `duplicate`: the same hook of the same connection, source, reader or segment was the last thing heard of it (a
- *   `Restart` hook that posts again, a repeated delivery): nothing new was recorded.
+ *   `Restart` hook that posts again, a repeated delivery), or a relay repeats what it has delivered: nothing new was
+ *   recorded.
  */
 export interface Published {
   readonly cursor: Cursor
@@ -109,6 +110,7 @@ const makeMemory = Effect.fnUntraced(function* (retention: HookRetention) {
   const clock = yield* Effect.clock
   const log = new RecordWindow(retention.maxRecords ?? defaultHookRetention.maxRecords)
   const lastEvents = new LastEvents()
+  const deliveries = new Deliveries()
   let closed = false
 
   const feed: Feed = new Feed(0, (after, limit) =>
@@ -132,12 +134,15 @@ const makeMemory = Effect.fnUntraced(function* (retention: HookRetention) {
     Effect.suspend(() => {
       if (closed) return Effect.fail(closedError())
       const at = clock.unsafeCurrentTimeMillis()
+      const delivered = deliveries.repeats(node, event)
+      if (delivered !== undefined) return Effect.succeed<Published>({ cursor: delivered, duplicate: true })
       const subject = subjectOf(node, event)
       const last = subject === undefined ? undefined : lastEvents.repeats(subject, event.event, at)
       if (last !== undefined) return Effect.succeed<Published>({ cursor: last.cursor, duplicate: true })
       const cursor = feed.latest + 1
       log.push({ cursor, node, at, event })
       if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+      deliveries.set(node, event, cursor)
       feed.advance(cursor)
       return Effect.succeed<Published>({ cursor, duplicate: false })
     })

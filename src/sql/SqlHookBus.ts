@@ -27,7 +27,7 @@ import {
   trimInterval
 } from "../services/HookBus.js"
 import { Feed, type Page } from "../services/internal/hookBusFeed.js"
-import { LastEvents, rememberEnded, subjectOf } from "../services/internal/hookBusSubject.js"
+import { Deliveries, deliveryOf, LastEvents, rememberEnded, subjectOf } from "../services/internal/hookBusSubject.js"
 import { RecordWindow } from "../services/internal/hookBusWindow.js"
 import { NodeEvent } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
@@ -130,6 +130,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
   const clock = yield* Effect.clock
   const window = new RecordWindow(windowSize)
   const lastEvents = new LastEvents()
+  const deliveries = new Deliveries()
   const warned = new Set<Cursor>()
 
   const decodeRows = (rows: ReadonlyArray<unknown>, after: Cursor) => {
@@ -198,6 +199,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
           for (const { node, event, cursor, at } of records) {
             const subject = subjectOf(node, event)
             if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+            deliveries.set(node, event, cursor)
           }
           return seed(next)
         })
@@ -234,8 +236,24 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
       // For each event of the batch: the cursor of what it repeats, or its (or its original's) index in `fresh`.
       const answers: Array<Published | { readonly index: number; readonly duplicate: boolean }> = []
       const inBatch = new Map<string, { readonly name: BusEvent["event"]; readonly index: number }>()
+      // By node and run: a relay that lost patience repeats while the first one still waits for its commit.
+      const underWay = new Map<string, { readonly number: number; readonly index: number }>()
       for (const pending of batch) {
-        const { subject, event, at } = pending
+        const { subject, event, at, node } = pending
+        const delivery = deliveryOf(event)
+        const run = delivery === undefined ? "" : `${node}\n${delivery.run}`
+        if (delivery !== undefined) {
+          const before = underWay.get(run)
+          if (before !== undefined && delivery.number <= before.number) {
+            answers.push({ index: before.index, duplicate: true })
+            continue
+          }
+          const delivered = deliveries.repeats(node, event)
+          if (delivered !== undefined) {
+            answers.push({ cursor: delivered, duplicate: true })
+            continue
+          }
+        }
         if (subject !== undefined) {
           const before = inBatch.get(subject)
           if (before?.name === event.event) {
@@ -249,6 +267,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
           }
           inBatch.set(subject, { name: event.event, index: fresh.length })
         }
+        if (delivery !== undefined) underWay.set(run, { number: delivery.number, index: fresh.length })
         answers.push({ index: fresh.length, duplicate: false })
         fresh.push(pending)
       }
@@ -257,6 +276,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
           const cursor = cursorAt(cursors, index)
           window.push({ cursor, node, at, event })
           if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+          deliveries.set(node, event, cursor)
         })
         if (cursors.length > 0) feed.advance(cursorAt(cursors, cursors.length - 1))
         return answers.map((answer) =>

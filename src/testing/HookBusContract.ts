@@ -472,6 +472,39 @@ export const hookBusContract = <E>(name: string, options: HookBusContractOptions
         )
       )
 
+      it.effect(
+        "a relay's delivery counts once, also of what may happen again; another run, node or number is new",
+        () =>
+          withBus((bus) =>
+            Effect.gen(function* () {
+              const init = (delivery: string): BusEvent => ({ event: "init", path: "a", delivery })
+              const first = yield* bus.publish(north, init("run-00001.7"))
+              const second = yield* bus.publish(north, init("run-00001.8"))
+              assert.isFalse(first.duplicate || second.duplicate)
+              for (const delivery of ["run-00001.8", "run-00001.7"]) {
+                assert.deepStrictEqual(yield* bus.publish(north, init(delivery)), {
+                  cursor: second.cursor,
+                  duplicate: true
+                })
+              }
+              assert.isFalse((yield* bus.publish(north, init("run-00002.1"))).duplicate)
+              assert.isFalse((yield* bus.publish(south, init("run-00001.1"))).duplicate)
+              assert.isFalse((yield* bus.publish(north, init("run-00001.10"))).duplicate)
+              // The relay lost patience with the first of them.
+              const both = yield* Effect.all(
+                [bus.publish(north, init("run-00001.11")), bus.publish(north, init("run-00001.11"))],
+                { concurrency: "unbounded" }
+              )
+              assert.deepStrictEqual(
+                both.map(({ duplicate }) => duplicate),
+                [false, true]
+              )
+              assert.strictEqual(both[0].cursor, both[1].cursor)
+              assert.strictEqual((yield* everything(bus)).length, 6)
+            })
+          )
+      )
+
       it.effect("is a repetition if and only if the last record of its subject has the same name", () =>
         property(FastCheck.array(smallWorld, { maxLength: 80 }), 40, (calls) =>
           withBus((bus) =>
@@ -726,16 +759,22 @@ export const hookBusContract = <E>(name: string, options: HookBusContractOptions
             const layer = yield* storage
             const connect: BusEvent = { event: "connect", type: "srtConn", id: "c1" }
             const ended: BusEvent = { event: "connect", type: "srtConn", id: "c2" }
+            const relayed: BusEvent = { event: "init", path: "a", delivery: "run-00001.3" }
             const first = yield* session(layer(), (bus) =>
               Effect.zipLeft(
                 bus.publish(north, connect),
-                Effect.zipRight(bus.publish(north, ended), bus.publish(north, { ...ended, event: "disconnect" }))
+                Effect.all([
+                  bus.publish(north, ended),
+                  bus.publish(north, { ...ended, event: "disconnect" }),
+                  bus.publish(north, relayed)
+                ])
               )
             )
             yield* session(layer(), (bus) =>
               Effect.gen(function* () {
                 assert.deepStrictEqual(yield* bus.publish(north, connect), { cursor: first.cursor, duplicate: true })
                 assert.isFalse((yield* bus.publish(north, ended)).duplicate)
+                assert.isTrue((yield* bus.publish(north, relayed)).duplicate)
               })
             )
           })

@@ -101,3 +101,50 @@ export class LastEvents {
     }
   }
 }
+
+/** Runs of a node's relay that are remembered, and nodes. */
+const maxRuns = 4
+const maxNodes = 20_000
+
+/** The last delivery of each node's relay. A relay delivers in order, one report after the other. */
+export class Deliveries {
+  private readonly nodes = new Map<string, Map<string, { readonly number: number; readonly cursor: Cursor }>>()
+
+  /** Where the event of this very delivery, or of one after it, was recorded; undefined when it is new. */
+  repeats(node: string, event: BusEvent): Cursor | undefined {
+    const delivery = deliveryOf(event)
+    if (delivery === undefined) return undefined
+    const last = this.nodes.get(node)?.get(delivery.run)
+    return last !== undefined && delivery.number <= last.number ? last.cursor : undefined
+  }
+
+  /** This was recorded. */
+  set(node: string, event: BusEvent, cursor: Cursor): void {
+    const delivery = deliveryOf(event)
+    if (delivery === undefined) return
+    const runs = this.nodes.get(node) ?? new Map()
+    // The least recently heard first, as in LastEvents.
+    this.nodes.delete(node)
+    this.nodes.set(node, runs)
+    runs.delete(delivery.run)
+    runs.set(delivery.run, { number: delivery.number, cursor })
+    for (const run of runs.keys()) {
+      if (runs.size <= maxRuns) break
+      runs.delete(run)
+    }
+    if (this.nodes.size <= maxNodes) return
+    let count = maxNodes / 8
+    for (const oldest of this.nodes.keys()) {
+      if (count-- <= 0) return
+      this.nodes.delete(oldest)
+    }
+  }
+}
+
+/** The two parts of `delivery`. */
+export const deliveryOf = (event: BusEvent): { readonly run: string; readonly number: number } | undefined => {
+  const text = "delivery" in event ? event.delivery : undefined
+  if (text === undefined) return undefined
+  const dot = text.lastIndexOf(".")
+  return { run: text.slice(0, dot), number: Number(text.slice(dot + 1)) }
+}
