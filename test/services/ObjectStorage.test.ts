@@ -355,6 +355,8 @@ describe("the double's own signature check", () => {
 
 describe("served by the manager", () => {
   const local = Effect.fn(function* (maxObjectSize?: number) {
+    // Before the storage looks for leftovers every hour: the clock stops at each hour that it passes.
+    yield* TestClock.setTime(Date.now())
     const path = yield* tempFolder
     const folder = join(path, "clips")
     const storage = yield* filesystem({ folder, maxObjectSize }).make(host)
@@ -658,7 +660,6 @@ describe("served by the manager", () => {
       )
       const address = server.address()
       const base = typeof address === "object" && address !== null ? `http://127.0.0.1:${address.port}` : ""
-      yield* TestClock.setTime(Date.now())
       const at = (url: Redacted.Redacted) =>
         base + new URL(Redacted.value(url)).pathname.slice(4) + new URL(Redacted.value(url)).search
       const size = 40 * 1024 * 1024
