@@ -69,7 +69,9 @@ const render = {
   config: settingOption("config"),
   refreshEvery: settingOption("refreshEvery"),
   refreshMode: settingOption("refreshMode"),
-  nodeConfigFile: settingOption("nodeConfigFile")
+  nodeConfigFile: settingOption("nodeConfigFile"),
+  relay: settingOption("relay"),
+  relayNodes: settingOption("relayNodes")
 }
 
 const serve = Command.make(

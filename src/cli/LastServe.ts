@@ -16,6 +16,10 @@ const LastServe = Schema.Struct({
   refreshEvery: Schema.Number,
   refreshMode: Schema.String,
   nodeConfigFile: Schema.String,
+  /** Absent: none. */
+  relay: Schema.optional(Schema.String),
+  /** Absent: all. */
+  relayNodes: Schema.optional(Schema.String),
   /** The key was given by flag or variable, so the one in the data folder is not the server's. */
   keyGiven: Schema.Boolean
 })
@@ -46,7 +50,9 @@ export const remembered = (data: string): Effect.Effect<Remembered, never, FileS
             config: last.config,
             refreshEvery: `${last.refreshEvery}s`,
             refreshMode: last.refreshMode,
-            nodeConfigFile: last.nodeConfigFile
+            nodeConfigFile: last.nodeConfigFile,
+            ...(last.relay === undefined ? {} : { relay: last.relay }),
+            ...(last.relayNodes === undefined ? {} : { relayNodes: last.relayNodes })
           }
   )
 
@@ -60,6 +66,8 @@ export const write = (settings: Settings, base: string): Effect.Effect<void, Dat
       refreshEvery: settings.refreshEvery,
       refreshMode: settings.refreshMode,
       nodeConfigFile: settings.nodeConfigFile,
+      ...(settings.relay === undefined ? {} : { relay: settings.relay }),
+      ...(settings.relayNodes === undefined ? {} : { relayNodes: settings.relayNodes.join(",") }),
       keyGiven: settings.key !== undefined
     })}\n`
   )

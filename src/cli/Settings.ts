@@ -14,7 +14,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { CommandTextError } from "../mediamtx/CommandText.js"
 import { defaultConfigFile } from "../mediamtx/RefreshLoop.js"
+import { makeRelay, type RelayOptions } from "../mediamtx/Relay.js"
 import { type CliError, usage } from "./CliError.js"
 
 export type RefreshMode = "loop" | "updater" | "none"
@@ -41,6 +43,10 @@ export interface Settings {
   readonly refreshMode: RefreshMode
   /** Where a node has its config: what the refresh loop replaces. */
   readonly nodeConfigFile: string
+  /** Undefined: nodes call the manager itself. */
+  readonly relay: string | undefined
+  /** Undefined: all nodes have a relay. */
+  readonly relayNodes: ReadonlyArray<string> | undefined
   readonly logFormat: LogFormat
 }
 
@@ -146,6 +152,30 @@ const parseNodeFile = (text: string): Either.Either<string, Wrong> =>
     ? Either.right(text)
     : wrong("is not a plain absolute path of a file", `such as ${defaultConfigFile}`)
 
+/** The renderer's own check, and its words. */
+const checkRelay = (options: RelayOptions, expected: string): Wrong | undefined => {
+  try {
+    makeRelay(options)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof CommandTextError)) throw error
+    return { problem: error.message.slice(error.option.length + 1), expected }
+  }
+}
+
+const parseRelay = (text: string): Either.Either<string | undefined, Wrong> => {
+  if (text === "none") return Either.right(undefined)
+  const problem = checkRelay({ address: text }, "127.0.0.1:9995, updater:9995 or none")
+  return problem === undefined ? Either.right(text) : Either.left(problem)
+}
+
+const parseRelayNodes = (text: string): Either.Either<ReadonlyArray<string> | undefined, Wrong> => {
+  if (text === "all") return Either.right(undefined)
+  const nodes = text.split(",").map((id) => id.trim())
+  const problem = checkRelay({ address: "127.0.0.1:9995", nodes }, "ids such as cam-1,door-*, or all")
+  return problem === undefined ? Either.right(nodes) : Either.left(problem)
+}
+
 const setting = <A>(definition: Setting<A>): Setting<A> => definition
 
 /** Every setting, in the order of the help. */
@@ -240,6 +270,22 @@ export const settingTable = {
     fallback: defaultConfigFile,
     parse: parseNodeFile
   }),
+  relay: setting({
+    flag: "--relay",
+    variable: "MANAGER_RELAY",
+    value: "HOST:PORT",
+    about: "Where MediaMTX reaches the relay of its updater, to which its hooks and auth questions go then",
+    fallback: "none: they go to the manager",
+    parse: parseRelay
+  }),
+  relayNodes: setting({
+    flag: "--relay-nodes",
+    variable: "MANAGER_RELAY_NODES",
+    value: "IDS",
+    about: "Which nodes have a relay: ids between commas, * for any text",
+    fallback: "all",
+    parse: parseRelayNodes
+  }),
   logFormat: setting({
     flag: "--log-format",
     variable: "MANAGER_LOG_FORMAT",
@@ -320,6 +366,8 @@ export const resolveSettings = <R = never>(
       refreshEvery: (yield* read("refreshEvery", settingTable.refreshEvery)) ?? 10,
       refreshMode: (yield* read("refreshMode", settingTable.refreshMode)) ?? "loop",
       nodeConfigFile: (yield* read("nodeConfigFile", settingTable.nodeConfigFile)) ?? defaultConfigFile,
+      relay: yield* read("relay", settingTable.relay),
+      relayNodes: yield* read("relayNodes", settingTable.relayNodes),
       logFormat: (yield* read("logFormat", settingTable.logFormat)) ?? "pretty"
     }
     if (complaints.length > 0) return yield* usage(complaints.join("\n"))
@@ -336,5 +384,6 @@ export const renderOptions = (settings: Settings, base: string) => ({
     every: Duration.seconds(settings.refreshEvery),
     mode: settings.refreshMode,
     file: settings.nodeConfigFile
-  }
+  },
+  relay: settings.relay === undefined ? undefined : { address: settings.relay, nodes: settings.relayNodes }
 })

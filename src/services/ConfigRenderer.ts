@@ -22,6 +22,7 @@ import type { RenderFailed } from "./RenderFailed.js"
 
 /** The last line of every rendered config. */
 export { END_MARKER } from "../mediamtx/EndMarker.js"
+export type { RelayOptions } from "../mediamtx/Relay.js"
 export type { RefreshOptions } from "./internal/renderConfig.js"
 export { RenderFailed } from "./RenderFailed.js"
 

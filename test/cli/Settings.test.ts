@@ -32,6 +32,8 @@ describe("settings", () => {
         refreshEvery: 10,
         refreshMode: "loop",
         nodeConfigFile: "/etc/mediamtx.yml",
+        relay: undefined,
+        relayNodes: undefined,
         logFormat: "pretty"
       })
     })
@@ -122,6 +124,9 @@ describe("settings", () => {
     ["refreshMode", "LOOP"],
     ["nodeConfigFile", "mediamtx.yml"],
     ["nodeConfigFile", "/etc/a'b.yml"],
+    ["relay", "updater"],
+    ["relay", "http://updater:9995"],
+    ["relayNodes", "cam-1,,cam-2"],
     ["logFormat", "xml"]
   ])("%s refuses %s, naming flag and remedy, never a secret", ([name, text]) =>
     Effect.gen(function* () {

@@ -14,6 +14,7 @@ import { parseConfigText } from "../../src/mediamtx/ConfigDocument.js"
 import { validateConfig } from "../../src/mediamtx/ConfigValidation.js"
 import { curl } from "../../src/mediamtx/HookGenerator.js"
 import type { MediaMTXConfig } from "../../src/mediamtx/MediaMTXConfig.js"
+import { relayOf } from "../../src/mediamtx/Relay.js"
 import * as ConfigRenderer from "../../src/services/ConfigRenderer.js"
 import * as ConfigSource from "../../src/services/ConfigSource.js"
 import * as Credentials from "../../src/services/Credentials.js"
@@ -85,6 +86,28 @@ describe("the parts of ours", () => {
     })
   )
 
+  it.effect("go to the relay where the node has one, always with the same bytes, and say so", () =>
+    Effect.gen(function* () {
+      const relay = { address: "updater:9995", nodes: ["north", "edge-*"] }
+      const { renderer } = yield* open({ config: { paths: { cam: {} } } }, { relay, refresh: { mode: "updater" } })
+      const { yaml } = yield* renderer.render(north)
+      assert.match(yaml, /authHTTPAddress: "http:\/\/updater:9995\/auth\?node=north&token=[\w-]+"/)
+      assert.include(yaml, "'http://updater:9995/hooks?node=north'")
+      assert.notInclude(yaml, "example.com")
+      assert.strictEqual(relayOf(yaml), "http://updater:9995")
+      for (const id of ["edge-1", "edge-"]) {
+        assert.include((yield* renderer.render(NodeId.make(id))).yaml, `http://updater:9995/auth?node=${id}&`)
+      }
+      for (const id of ["north2", "xedge-1"]) {
+        const direct = (yield* renderer.render(NodeId.make(id))).yaml
+        assert.include(direct, `https://example.com/auth?node=${id}&`)
+        assert.strictEqual(relayOf(direct), undefined)
+      }
+      const again = yield* render({ paths: { cam: {} } }, { relay, refresh: { mode: "updater" } })
+      assert.strictEqual(again.yaml, yaml)
+    })
+  )
+
   it.effect("are checked before any node asks", () =>
     Effect.gen(function* () {
       const bad = (options: Partial<ConfigRenderer.ConfigRendererOptions>) =>
@@ -92,6 +115,10 @@ describe("the parts of ours", () => {
       assert.strictEqual((yield* bad({ base: "example.com" }))._tag, "CommandTextError")
       assert.strictEqual((yield* bad({ refresh: { every: "1 second" } }))._tag, "CommandTextError")
       assert.strictEqual((yield* bad({ refresh: { path: "~^x" } }))._tag, "CommandTextError")
+      for (const address of ["9995", "http://updater:9995", "updater", "updater:0", "up'dater:1", "a b:1", ":9995"]) {
+        assert.match((yield* bad({ relay: { address } })).message, /^relay\.address is not a host and a port/)
+      }
+      assert.match((yield* bad({ relay: { address: "[::1]:9995", nodes: ["a/b"] } })).message, /^relay\.nodes /)
       // MediaMTX would panic on it.
       assert.strictEqual(
         (yield* bad({ hooks: () => ({ global: { runOnConnect: " " }, path: {} }) }))._tag,

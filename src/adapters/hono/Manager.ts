@@ -151,6 +151,8 @@ export interface ManagerOptions<
   readonly hookConfiguration?: Partial<HookConfiguration> | undefined
   /** How nodes keep their config fresh. */
   readonly refresh?: ConfigRenderer.RefreshOptions | undefined
+  /** For nodes whose updater has a relay: their hooks and questions go there (default: straight to the manager). */
+  readonly relay?: ConfigRenderer.RelayOptions | undefined
   /** What nodes allow without asking, when `auth` is given and the config doesn't say itself. */
   readonly authHTTPExclude?: ReadonlyArray<AuthPermission> | undefined
   /** How many proxies in front append to `X-Forwarded-For`; true is one (default none: the header is ignored). */
@@ -439,6 +441,7 @@ export const manager = <
     hooks: options.hooks,
     hookConfiguration: options.hookConfiguration,
     refresh: options.refresh,
+    relay: options.relay,
     auth: auth !== undefined,
     authHTTPExclude: options.authHTTPExclude
   }

@@ -26,6 +26,7 @@ import {
 import type { AuthPermission, MediaMTXConfig, PathConfig } from "../../mediamtx/MediaMTXConfig.js"
 import { isRegexPathName } from "../../mediamtx/PathName.js"
 import { defaultRefreshEvery, defaultRefreshPath, refreshPath } from "../../mediamtx/RefreshLoop.js"
+import { makeRelay, type Relay, type RelayOptions, relayLine } from "../../mediamtx/Relay.js"
 import { renderPath, renderSection, type YamlValue, YamlValueError } from "../../mediamtx/Yaml.js"
 
 export interface RefreshOptions {
@@ -59,6 +60,8 @@ export interface RenderOptions {
   /** What a node allows without asking, if the config doesn't say itself. Absent: nothing. */
   readonly authHTTPExclude?: ReadonlyArray<AuthPermission> | undefined
   readonly refresh?: RefreshOptions | undefined
+  /** Hooks and auth questions go to the relay of the node's updater (absent: to the manager). */
+  readonly relay?: RelayOptions | undefined
 }
 
 /** Options with their defaults. */
@@ -69,6 +72,7 @@ export interface Settings {
   readonly auth: boolean | undefined
   readonly authHTTPExclude: ReadonlyArray<AuthPermission> | undefined
   readonly refresh: { readonly every: number; readonly path: string; readonly file: string | undefined } | undefined
+  readonly relay: Relay | undefined
 }
 
 /** Everything about a config of which the text is made, for one node. */
@@ -76,6 +80,8 @@ export interface Ours {
   readonly commands: HookCommands
   readonly refresh: ReturnType<typeof refreshPath> | undefined
   readonly authAddress: string
+  /** Where both of them go when that is not the manager. */
+  readonly relay: string | undefined
 }
 
 /** Hooks that would make some paths invalid, or behave otherwise, if they stood in `pathDefaults`. */
@@ -110,9 +116,12 @@ export const makeSettings = (options: RenderOptions): Either.Either<Settings, Co
                 path: options.refresh?.path ?? defaultRefreshPath,
                 file: options.refresh?.file
               }
-            : undefined
+            : undefined,
+        relay: options.relay === undefined ? undefined : makeRelay(options.relay)
       }
+      // With a relay and without, as nodes may differ in that.
       makeOurs(settings, sample.node, sample.token)
+      makeOurs({ ...settings, relay: undefined }, sample.node, sample.token)
       return settings
     },
     catch: commandTextError
@@ -124,24 +133,24 @@ const commandTextError = (cause: unknown): CommandTextError => {
   throw cause
 }
 
-export const makeOurs = (settings: Settings, node: string, token: string): Ours => ({
-  commands:
-    settings.hooks === undefined
-      ? { global: {}, path: {} }
-      : checkHookCommands(
-          settings.hooks({
-            base: managerUrl(settings.base, "/hooks", {}),
-            key: token,
-            node,
-            ...settings.hookConfiguration
-          })
-        ),
-  refresh:
-    settings.refresh === undefined
-      ? undefined
-      : refreshPath({ ...settings.refresh, base: settings.base, node, secret: token }),
-  authAddress: managerUrl(settings.base, "/auth", { node, token })
-})
+export const makeOurs = (settings: Settings, node: string, token: string): Ours => {
+  const relay = settings.relay?.has(node) === true ? settings.relay.url : undefined
+  const base = relay ?? settings.base
+  return {
+    commands:
+      settings.hooks === undefined
+        ? { global: {}, path: {} }
+        : checkHookCommands(
+            settings.hooks({ base: managerUrl(base, "/hooks", {}), key: token, node, ...settings.hookConfiguration })
+          ),
+    refresh:
+      settings.refresh === undefined
+        ? undefined
+        : refreshPath({ ...settings.refresh, base: settings.base, node, secret: token }),
+    authAddress: managerUrl(base, "/auth", { node, token }),
+    relay
+  }
+}
 
 /** One user config prepared for any number of nodes. */
 export interface Variant {
@@ -350,6 +359,7 @@ export const makeVariant = (
     if (perPath) for (const name of names) text += renderPath(name, asYaml(pathOf(name, mine)))
     if (refreshes && mine.refresh !== undefined) text += renderPath(mine.refresh.name, { ...mine.refresh.config })
     text += `# Of mtx-manager, for node ${node}.\n`
+    if (mine.relay !== undefined) text += relayLine(mine.relay)
     for (const [field, value] of Object.entries(globalsOf(mine))) text += renderSection(field, asYaml(value))
     const all = defaultsOf(mine)
     if (Object.keys(all).length > 0) text += renderSection("pathDefaults", asYaml(all))
