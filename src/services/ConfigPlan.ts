@@ -14,6 +14,7 @@ import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { type ConfigComparison, compareConfigs, type LiveState, ReloadImpact } from "../mediamtx/ReloadImpact.js"
 import type { ConfigChange, ConfigRendererShape } from "./ConfigRenderer.js"
 import type { FleetSnapshot } from "./FleetState.js"
+import { classOf } from "./internal/configLayers.js"
 import { NodeId } from "./NodeId.js"
 import type { NodeRecord } from "./NodeRegistry.js"
 
@@ -172,11 +173,23 @@ export const plan = (
     const isAlone = (node: NodeId): boolean =>
       [preview.before, preview.after].some((fleet) => fleet.nodes.has(node) || fleet.refused?.has(node) === true)
     const shared = yield* compare(ANY_NODE)
+    // Nodes that the same overlays select, before and after, are compared once.
+    const classKey = (node: NodeId) => `${classOf(preview.before, node)}\n\n${classOf(preview.after, node)}`
+    const classes = new Map<string, Compared>([[classKey(ANY_NODE), shared]])
+    const ofClass = (node: NodeId): Effect.Effect<Compared> =>
+      Effect.gen(function* () {
+        const key = classKey(node)
+        const known = classes.get(key)
+        if (known !== undefined) return known
+        const compared = yield* compare(node)
+        classes.set(key, compared)
+        return compared
+      })
 
     const live = byNode(input.snapshot)
     const nodes = yield* Effect.forEach(input.nodes, ({ id, record }) =>
       Effect.gen(function* () {
-        const compared = isAlone(id) ? yield* compare(id) : shared
+        const compared = isAlone(id) ? yield* compare(id) : yield* ofClass(id)
         const hash = yield* Effect.map(Effect.option(renderer.render(id)), (found) =>
           found._tag === "Some" ? found.value.hash : undefined
         )

@@ -63,6 +63,8 @@ export interface ConfigRendererShape {
 export interface ConfigChange {
   /** Another base, unvalidated. */
   readonly base?: unknown
+  /** Other labels and overlays, both of them, unvalidated. */
+  readonly overlays?: { readonly labels?: unknown; readonly overlays?: unknown } | undefined
   /** Other overlays by node, unvalidated; null takes a node's overlay away. */
   readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
 }
@@ -174,7 +176,11 @@ export const make = (
       follow(fleet)
       const found = variants.find(fleet, node)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
-      if (found._tag === "Failed") return yield* found.failure
+      if (found._tag === "Failed") {
+        // Its labels have changed, and what it should get now can't be rendered: it keeps what it has.
+        if (known !== undefined) return known
+        return yield* found.failure
+      }
       if (found.replaced !== undefined) forget(found.replaced)
       if (known !== undefined && known.variant === found.variant) {
         const again = known.atRevision(found.revision)

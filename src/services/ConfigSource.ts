@@ -12,10 +12,13 @@ import * as Stream from "effect/Stream"
 import { InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import type { ConfigSourceError, FleetConfig } from "./FleetConfig.js"
+import type { ConfigOverlay } from "./FleetDocument.js"
 import { combine, judge, makeValidators, underNode, type Validators } from "./internal/configSource.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
+import type { LabelRules } from "./NodeLabels.js"
 
 export { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
+export type { ConfigOverlay } from "./FleetDocument.js"
 
 export interface ConfigSourceShape {
   readonly current: Effect.Effect<FleetConfig>
@@ -32,6 +35,10 @@ export class ConfigSource extends Context.Tag("mtx-manager/ConfigSource")<Config
 /** A config with the overlays of single nodes, not validated yet. */
 export interface ConfigValue {
   readonly config: MediaMTXConfig
+  /** Labels of nodes, by id or by a pattern of ids. */
+  readonly labels?: LabelRules | undefined
+  /** What goes over the config of the nodes that each selects, in this order. */
+  readonly overlays?: ReadonlyArray<ConfigOverlay> | undefined
   /** Overlays by node id. */
   readonly nodes?: Readonly<Record<string, MediaMTXConfig>> | undefined
 }
@@ -77,6 +84,7 @@ const accept = (
   Either.flatMap(offered(value), (nodes) => {
     const verdict = judge(validators, previous, {
       base: Either.right(value.config),
+      overlays: Either.right({ labels: value.labels, overlays: value.overlays }),
       nodes: new Map([...nodes].map(([node, overlay]) => [node, Either.right(overlay)])),
       explain: underNode
     })

@@ -2,7 +2,9 @@
 import * as Schema from "effect/Schema"
 import type { ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
+import type { ConfigOverlay } from "./FleetDocument.js"
 import type { NodeId } from "./NodeId.js"
+import type { LabelRules } from "./NodeLabels.js"
 
 /** A validated configuration of the whole fleet. */
 export interface FleetConfig {
@@ -10,6 +12,10 @@ export interface FleetConfig {
   readonly revision: number
   /** What every node gets. */
   readonly base: MediaMTXConfig
+  /** Labels of nodes, see `NodeLabels.labelsOf`. Absent: none but each node's id. */
+  readonly labels?: LabelRules | undefined
+  /** What goes over the base of the nodes that each selects, in this order and below `nodes`. Absent: nothing. */
+  readonly overlays?: ReadonlyArray<ConfigOverlay> | undefined
   /**
    * What single nodes get on top: fields replace those of the base, `pathDefaults` and each of `paths` merge field by
    * field, lists are replaced whole.

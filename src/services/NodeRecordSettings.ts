@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { ConfigSource } from "./ConfigSource.js"
 import type { FleetConfig } from "./FleetConfig.js"
-import { mergeConfig } from "./internal/mergeConfig.js"
+import { classOf, configOf } from "./internal/configLayers.js"
 import type { NodeId } from "./NodeId.js"
 import { type RecordSettings, recordSettings } from "./RecordSettings.js"
 
@@ -27,7 +27,7 @@ export const make = (
 ): Effect.Effect<(node: NodeId, path: string) => Effect.Effect<RecordSettings | undefined>, never, ConfigSource> =>
   Effect.map(ConfigSource, (source) => {
     let fleet: FleetConfig | undefined
-    let lookups = new Map<NodeId | undefined, Lookup>()
+    let lookups = new Map<string, Lookup>()
     const prepare = (config: MediaMTXConfig): Lookup =>
       Either.getOrElse(recordSettings(config, { timeZone: options.timeZone ?? "UTC" }), () => none)
     return (node, path) =>
@@ -36,12 +36,11 @@ export const make = (
           fleet = current
           lookups = new Map()
         }
-        const overlay = current.nodes.get(node)
-        // Nodes without an overlay share one.
-        const key = overlay === undefined ? undefined : node
+        // Nodes without a config of their own share one with all that the same overlays select. No id begins with a space.
+        const key = current.nodes.has(node) ? node : ` ${classOf(current, node)}`
         let lookup = lookups.get(key)
         if (lookup === undefined) {
-          lookup = prepare(mergeConfig(current.base, overlay))
+          lookup = prepare(configOf(current, node))
           lookups.set(key, lookup)
         }
         return lookup(path)

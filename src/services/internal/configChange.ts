@@ -11,7 +11,12 @@ import { judge, makeValidators, underNode } from "./configSource.js"
  */
 export const judgeChange = (
   before: FleetConfig,
-  change: { readonly base?: unknown; readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined }
+  change: {
+    readonly base?: unknown
+    readonly overlays?: { readonly labels?: unknown; readonly overlays?: unknown } | undefined
+    readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
+  },
+  known?: Iterable<NodeId>
 ): Either.Either<FleetConfig, InvalidConfig> => {
   const given = change.nodes ?? new Map<NodeId, unknown>()
   const overlays = new Map<NodeId, unknown>(before.nodes)
@@ -22,9 +27,12 @@ export const judgeChange = (
   const refusals: Array<InvalidConfig> = []
   const verdict = judge(makeValidators(), before, {
     base: Either.right(change.base === undefined ? before.base : change.base),
+    overlays: Either.right(change.overlays ?? { labels: before.labels, overlays: before.overlays }),
+    known,
     nodes: new Map([...overlays].map(([node, overlay]) => [node, Either.right(overlay)])),
     explain: (node, error) => {
       const placed = underNode(node, error)
+      // What is kept was good with what was in force: that it no longer is, is for its node to suffer, not for the change.
       if (node === undefined || given.has(node)) refusals.push(placed)
       return placed
     }

@@ -4,7 +4,8 @@ import type { MediaMTXConfig, PathConfig } from "../../mediamtx/MediaMTXConfig.j
 /** Results for pairs of paths that have been merged before, so that equal input gives the very same object. */
 const merged = new WeakMap<PathConfig, WeakMap<PathConfig, PathConfig>>()
 
-const mergePath = (base: PathConfig, overlay: PathConfig): PathConfig => {
+/** Fields of the overlay replace those of the base. Equal input gives the very same object. */
+export const mergePath = (base: PathConfig, overlay: PathConfig): PathConfig => {
   let known = merged.get(base)
   if (known === undefined) {
     known = new WeakMap()

@@ -1,5 +1,6 @@
 /**
- * The prepared configs of a fleet: one that all nodes without an overlay share, one for each overlay.
+ * The prepared configs of a fleet: one that all nodes without an overlay share, one for those that the same overlays select,
+ * one for each node with a config of its own.
  *
  * Each has at most one good version, the newest that could be rendered, so memory doesn't grow with the number of edits.
  */
@@ -10,7 +11,7 @@ import type { MediaMTXConfig } from "../../mediamtx/MediaMTXConfig.js"
 import type { FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
 import { RenderFailed } from "../RenderFailed.js"
-import { mergeConfig } from "./mergeConfig.js"
+import { classOf, mergeParts, type Part, partsOf } from "./configLayers.js"
 import { makeVariant, type Settings, type Variant } from "./renderConfig.js"
 
 interface Reason {
@@ -22,7 +23,7 @@ interface Entry {
   /** The last that could be rendered, with the revision it came with. */
   good: { readonly variant: Variant; revision: number } | undefined
   /** What the newest attempt was made of; nothing needs to be done while it is the same. */
-  from: { readonly base: MediaMTXConfig; readonly overlay: MediaMTXConfig | undefined } | undefined
+  from: { readonly base: MediaMTXConfig; readonly parts: ReadonlyArray<object> } | undefined
   /** Why the newest attempt failed. */
   reason: Reason | undefined
   /** Nodes that asked while it failed. Bounded: beyond it they are not listed. */
@@ -45,6 +46,8 @@ export type Found =
 export class Variants {
   readonly #settings: Settings
   readonly #shared: Entry = newEntry()
+  /** By the names of the overlays that make a class. */
+  readonly #classes = new Map<string, Entry>()
   readonly #own = new Map<NodeId, Entry>()
   /** Apart, because a validator remembers paths for one set of path defaults, and ours differ from the user's by the hooks. */
   readonly #mergedValidator = makeConfigValidator()
@@ -62,11 +65,16 @@ export class Variants {
     for (const node of this.#own.keys()) {
       if (!fleet.nodes.has(node) && fleet.refused?.has(node) !== true) this.#own.delete(node)
     }
+    const overlays = new Set(fleet.overlays?.map(({ name }) => name))
+    for (const key of this.#classes.keys()) {
+      if (!key.split("\n").every((name) => overlays.has(name))) this.#classes.delete(key)
+    }
     for (const nodes of [fleet.nodes, fleet.refused ?? new Map<NodeId, never>()]) {
       for (const node of nodes.keys()) {
         if (this.#own.has(node)) continue
         const entry = newEntry()
-        if (wasGiven(node) && this.#shared.good !== undefined) entry.good = { ...this.#shared.good }
+        const before = this.#sharedBy(fleet, node)
+        if (wasGiven(node) && before?.good !== undefined) entry.good = { ...before.good }
         this.#own.set(node, entry)
       }
     }
@@ -84,15 +92,15 @@ export class Variants {
 
   find(fleet: FleetConfig, node: NodeId): Found {
     const own = this.#own.get(node)
-    const entry = own ?? this.#shared
+    const entry = own ?? this.#sharedBy(fleet, node, true) ?? this.#shared
     let reported: RenderFailed | undefined
     let replaced: Variant | undefined
     if (fleet.refused?.has(node) !== true) {
-      const overlay = fleet.nodes.get(node)
-      if (entry.from === undefined || entry.from.base !== fleet.base || entry.from.overlay !== overlay) {
-        entry.from = { base: fleet.base, overlay }
+      const parts = partsOf(fleet, node)
+      if (entry.from === undefined || entry.from.base !== fleet.base || !sameParts(entry.from.parts, parts)) {
+        entry.from = { base: fleet.base, parts: parts.map(contentOf) }
         entry.affected.clear()
-        const made = this.#make(fleet, overlay)
+        const made = this.#make(fleet, parts, own === undefined)
         if (Either.isRight(made)) {
           replaced = entry.good?.variant
           entry.good = { variant: made.right, revision: fleet.revision }
@@ -111,22 +119,39 @@ export class Variants {
 
   failures(): ReadonlyArray<RenderFailed> {
     const out: Array<RenderFailed> = []
-    for (const entry of [this.#shared, ...this.#own.values()]) {
+    for (const entry of [this.#shared, ...this.#classes.values(), ...this.#own.values()]) {
       if (entry.reason === undefined) continue
       for (const node of entry.affected) out.push(failure(node, entry.reason))
     }
     return out.sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
-  #make(fleet: FleetConfig, overlay: MediaMTXConfig | undefined): Either.Either<Variant, Reason> {
+  /** The entry of all nodes that get the same as this one but for its own config. Undefined: there is none yet. */
+  #sharedBy(fleet: FleetConfig, node: NodeId, create = false): Entry | undefined {
+    const key = classOf(fleet, node)
+    if (key === "") return this.#shared
+    let entry = this.#classes.get(key)
+    if (entry === undefined && create) {
+      entry = newEntry()
+      this.#classes.set(key, entry)
+    }
+    return entry
+  }
+
+  #make(fleet: FleetConfig, parts: ReadonlyArray<Part>, isShared: boolean): Either.Either<Variant, Reason> {
     const make = (config: MediaMTXConfig, warnings: ReadonlyArray<ConfigIssue>, shared: boolean) =>
       Either.mapLeft(makeVariant(this.#settings, this.#finalValidator, config, warnings, { shared }), reasonOf)
-    if (overlay === undefined) return make(fleet.base, fleet.warnings, true)
+    if (parts.length === 0) return make(fleet.base, fleet.warnings, true)
     // Once before our parts are added: overlays may use deprecated names, which validation rewrites.
-    const merged = this.#mergedValidator.validate(mergeConfig(fleet.base, overlay))
-    return Either.flatMap(Either.mapLeft(merged, reasonOf), (valid) => make(valid.config, valid.warnings, false))
+    const merged = this.#mergedValidator.validate(mergeParts(fleet.base, parts))
+    return Either.flatMap(Either.mapLeft(merged, reasonOf), (valid) => make(valid.config, valid.warnings, isShared))
   }
 }
+
+const contentOf = (part: Part): object => (part.of === "node" ? part.config : part.overlay)
+
+const sameParts = (before: ReadonlyArray<object>, parts: ReadonlyArray<Part>): boolean =>
+  before.length === parts.length && parts.every((part, index) => contentOf(part) === before[index])
 
 const newEntry = (): Entry => ({ good: undefined, from: undefined, reason: undefined, affected: new Set() })
 
