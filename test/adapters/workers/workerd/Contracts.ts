@@ -9,12 +9,14 @@ import * as DurableObjectSqlite from "../../../../src/sql/DurableObjectSqlite.js
 import * as SqlFleetState from "../../../../src/sql/SqlFleetState.js"
 import * as SqlHookBus from "../../../../src/sql/SqlHookBus.js"
 import * as SqlJwtKeys from "../../../../src/sql/SqlJwtKeys.js"
+import * as SqlNodeCommands from "../../../../src/sql/SqlNodeCommands.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
 import { fleetStateContract } from "../../../../src/testing/FleetStateContract.js"
 import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
 import { jwtKeysContract } from "../../../../src/testing/JwtKeysContract.js"
+import { nodeCommandsContract } from "../../../../src/testing/NodeCommandsContract.js"
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
 import { playbackQueueContract } from "../../../../src/testing/PlaybackQueueContract.js"
 import { recordingsContract } from "../../../../src/testing/RecordingsContract.js"
@@ -114,6 +116,10 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
     layer: (options) => Layer.fresh(Layer.provide(SqlPlaybackQueue.layer(options), fresh)),
     storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlPlaybackQueue.layer(options), open))),
     histories: 5
+  })
+  nodeCommandsContract(`SqlNodeCommands.layer on ${name}`, {
+    layer: (options) => Layer.fresh(Layer.provide(SqlNodeCommands.layer(options), fresh)),
+    storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlNodeCommands.layer(options), open)))
   })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }
