@@ -99,11 +99,19 @@ export interface UploadedPart {
 
 /**
  * Uploads in parts, for what is over {@link multipartThreshold}. Parts may come in any order and be sent again; nothing is
- * visible before `complete`. Every part but the last has at least 5 MiB, and R2 wants them all of one size: use `partsOf`.
+ * visible before `complete`. Parts are numbered from 1 without a gap, and all but the last have one size, of 5 MiB or more:
+ * use `partsOf`.
  */
 export interface MultipartShape {
   /** Begins an upload; the result names it. */
-  readonly create: (key: string, options: { readonly contentType: string }) => Effect.Effect<string, ObjectStorageError>
+  readonly create: (
+    key: string,
+    options: {
+      readonly contentType: string
+      /** Bytes of each part but the last, which may have less. */
+      readonly partSize: number
+    }
+  ) => Effect.Effect<string, ObjectStorageError>
   readonly signPart: (
     key: string,
     uploadId: string,

@@ -353,7 +353,7 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
           const response = yield* send(storage, { ...first, headers: without }, bytesOf("without"))
           assert.isTrue(response.status === 403 || response.status === 412, String(response.status))
           assert.deepStrictEqual(yield* download(storage, key), body)
-          const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4" })
+          const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4", partSize })
           const part = yield* storage.multipart.signPart(key, uploadId, 1, { expiresIn })
           const etag = (yield* send(storage, part, bytesOf("in parts"))).headers.get("etag") ?? ""
           yield* failsWith(
@@ -371,7 +371,7 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
         const size = 2 * partSize + 3
         const body = new Uint8Array(size)
         for (let i = 0; i < size; i++) body[i] = (i * 31 + (i >> 13)) & 0xff
-        const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4" })
+        const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4", partSize })
         const parts = yield* Effect.forEach([3, 1, 2], (partNumber) =>
           Effect.gen(function* () {
             const piece = body.slice((partNumber - 1) * partSize, partNumber * partSize)
@@ -403,7 +403,7 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
       test("an upload with a part that never came can't be completed, but aborted", (storage) =>
         Effect.gen(function* () {
           const key = newKey()
-          const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4" })
+          const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4", partSize })
           const signed = yield* storage.multipart.signPart(key, uploadId, 1, { expiresIn })
           const response = yield* send(storage, signed, bytesOf("one"))
           yield* expectStatus(response, 200, "part 1")
@@ -426,7 +426,7 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
     test("a part's URL is for its own number only", (storage) =>
       Effect.gen(function* () {
         const key = newKey()
-        const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4" })
+        const uploadId = yield* storage.multipart.create(key, { contentType: "video/mp4", partSize })
         const signed = yield* storage.multipart.signPart(key, uploadId, 1, { expiresIn })
         const response = yield* send(storage, signed, bytesOf("x"), {
           url: (url) => {
@@ -464,7 +464,7 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
             failsWith("Misconfigured", storage.signGet(key, { expiresIn })),
             failsWith("Misconfigured", storage.head(key)),
             failsWith("Misconfigured", storage.delete(key)),
-            failsWith("Misconfigured", storage.multipart.create(key, { contentType: "video/mp4" }))
+            failsWith("Misconfigured", storage.multipart.create(key, { contentType: "video/mp4", partSize }))
           ]),
         { discard: true }
       ))
@@ -499,6 +499,9 @@ export const objectStorageContract = <E>(name: string, options: ObjectStorageCon
         yield* failsWith("Misconfigured", storage.signPut(key, { contentType: "a/b\r\nx: y", expiresIn }))
         yield* failsWith("Misconfigured", storage.signPut(key, { contentType, expiresIn, contentLength: -1 }))
         yield* failsWith("Misconfigured", storage.signPut(key, { contentType, expiresIn, contentLength: 1.5 }))
+        for (const wrong of [0, 1.5, 6 * 1024 ** 3]) {
+          yield* failsWith("Misconfigured", storage.multipart.create(key, { contentType, partSize: wrong }))
+        }
         yield* failsWith("Misconfigured", storage.multipart.signPart(key, "id", 0, { expiresIn }))
         yield* failsWith("Misconfigured", storage.multipart.signPart(key, "id", 10_001, { expiresIn }))
       }))

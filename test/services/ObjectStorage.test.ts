@@ -507,6 +507,65 @@ describe("served by the manager", () => {
     })
   )
 
+  it.scoped("a part that hangs is cut off by the one sent again, by the completion, and by the end of the upload", () =>
+    Effect.gen(function* () {
+      const { folder, serve, storage } = yield* local()
+      const { complete, create, signPart } = storage.multipart
+      const uploadId = yield* create("a.mp4", { contentType, partSize: 4 })
+      /** A body that sends a little, and then no more. */
+      const hang = Effect.fnUntraced(function* (partNumber: number, id = uploadId) {
+        const signed = yield* signPart("a.mp4", id, partNumber, { expiresIn })
+        let asked: (() => void) | undefined
+        const reading = new Promise<void>((resolve) => {
+          asked = resolve
+        })
+        let first = true
+        const body = new ReadableStream<Uint8Array>(
+          {
+            pull: (controller) => {
+              if (first) {
+                first = false
+                controller.enqueue(new TextEncoder().encode("??"))
+                return undefined
+              }
+              asked?.()
+              return new Promise(() => {})
+            }
+          },
+          { highWaterMark: 0 }
+        )
+        const fiber = yield* Effect.fork(
+          serve(new Request(Redacted.value(signed.url), { method: "PUT", body, ...{ duplex: "half" } }))
+        )
+        yield* Effect.promise(() => reading)
+        return Effect.map(Fiber.join(fiber), ({ status }) => status)
+      })
+      const put = Effect.fnUntraced(function* (partNumber: number, body: string) {
+        const signed = yield* signPart("a.mp4", uploadId, partNumber, { expiresIn })
+        const response = yield* serve(new Request(Redacted.value(signed.url), { method: "PUT", body }))
+        return { partNumber, etag: response.headers.get("etag") ?? "", status: response.status }
+      })
+      assert.strictEqual((yield* put(1, "12345")).status, 413)
+      const hung = yield* hang(1)
+      const one = yield* put(1, "1234")
+      assert.strictEqual(yield* hung, 400)
+      const two = yield* put(2, "56")
+      const late = yield* hang(3)
+      yield* complete("a.mp4", uploadId, [two, one])
+      assert.strictEqual(yield* late, 400)
+      assert.strictEqual(readFileSync(join(folder, "a.mp4"), "utf8"), "123456")
+      assert.strictEqual((yield* put(1, "9999")).status, 404)
+      assert.strictEqual(readFileSync(join(folder, "a.mp4"), "utf8"), "123456")
+
+      const another = yield* create("a.mp4", { contentType, partSize: 4 })
+      const ended = yield* hang(1, another)
+      yield* storage.multipart.abort("a.mp4", another)
+      assert.strictEqual(yield* ended, 400)
+      assert.deepStrictEqual(readdirSync(join(folder, ".uploads")), [])
+      assert.strictEqual(readFileSync(join(folder, "a.mp4"), "utf8"), "123456")
+    })
+  )
+
   it.scoped("objects are plain files that only their owner reads, and stay over a restart", () =>
     Effect.gen(function* () {
       const { folder, serve, storage } = yield* local()
@@ -613,7 +672,7 @@ describe("served by the manager", () => {
       assert.strictEqual(yield* put("c", "123456"), 200)
       yield* storage.delete("b")
       yield* storage.delete("c")
-      const uploadId = yield* storage.multipart.create("d", { contentType })
+      const uploadId = yield* storage.multipart.create("d", { contentType, partSize: 10 })
       const part = yield* storage.multipart.signPart("d", uploadId, 1, { expiresIn })
       const sent = yield* (storage.serve ?? Effect.die)(
         new Request(Redacted.value(part.url), { method: "PUT", body: "1234567" })

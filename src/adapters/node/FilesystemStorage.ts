@@ -2,13 +2,28 @@
  * ObjectStorage in a folder: clips without any cloud. The manager serves it by signed URLs of its own.
  *
  * An object is a plain file of its key's name, so that it can be looked at, copied and backed up by any means. Beside them:
- * `.tmp` (uploads that are coming in), `.uploads` (parts), `.types` (content types that a file's name does not tell).
+ * `.tmp` (uploads that are coming in), `.uploads` (in parts), `.types` (content types that a file's name does not tell).
  *
  * A file appears under its name whole and on disk, or not at all: it is written to `.tmp`, synced, and moved.
+ *
+ * The parts of an upload are written to their places in one file, so that completing it copies nothing. What comes in for it
+ * at that moment is cut off first: nobody can write into an object. So a folder is for one process at a time.
  */
 import { randomUUID } from "node:crypto"
 import { constants } from "node:fs"
-import { chmod, type FileHandle, link, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises"
+import {
+  chmod,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink
+} from "node:fs/promises"
 import { dirname, extname, join, resolve } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -23,6 +38,7 @@ import {
   localError,
   noSuchPart,
   noSuchUpload,
+  shortPart,
   uploadLife
 } from "../../services/ObjectStorage/LocalObjects.js"
 import * as LocalStorage from "../../services/ObjectStorage/LocalStorage.js"
@@ -130,11 +146,30 @@ const syncFolder = async (path: string): Promise<void> => {
   await folder.close()
 }
 
-const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
+/** At a position, else after what was written before. */
+const writeAll = async (file: FileHandle, bytes: Uint8Array, position?: number): Promise<void> => {
   for (let at = 0; at < bytes.byteLength; ) {
-    const { bytesWritten } = await file.write(bytes, at)
+    const { bytesWritten } = await file.write(
+      bytes,
+      at,
+      bytes.byteLength - at,
+      position === undefined ? null : position + at
+    )
     at += bytesWritten
   }
+}
+
+/** A small file, there whole and on disk or not at all. */
+const writeSmall = async (path: string, text: string): Promise<void> => {
+  const written = `${path}.part`
+  const file = await open(written, "w", 0o600)
+  try {
+    await file.writeFile(text, "utf8")
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(written, path)
 }
 
 const bufferSize = 256 * 1024
@@ -173,9 +208,22 @@ const reader = (file: FileHandle, start: number, end: number): ReadableStream<Ui
   )
 }
 
-const Upload = Schema.parseJson(Schema.Struct({ key: Schema.String, contentType: Schema.String }))
+const Upload = Schema.parseJson(Schema.Struct({ key: Schema.String, contentType: Schema.String, partSize: Schema.Int }))
 const decodeUpload = Schema.decodeUnknownSync(Upload)
 const encodeUpload = Schema.encodeSync(Upload)
+
+/** What is known of a part that is whole and on disk. */
+const Part = Schema.parseJson(Schema.Struct({ etag: Schema.String, size: Schema.Int }))
+const decodePart = Schema.decodeUnknownSync(Part)
+const encodePart = Schema.encodeSync(Part)
+
+/** An upload that somebody writes to, or that is being ended. */
+interface Busy {
+  readonly writers: Map<number, { readonly stop: () => void; readonly over: Promise<void> }>
+  ending: boolean
+}
+/** All parts of an upload, each in its place. */
+const WHOLE = "whole"
 const uploadIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 interface Times {
@@ -291,9 +339,66 @@ const makeObjects = Effect.fnUntraced(function* (root: string, limit: number) {
     try {
       const upload = decodeUpload(await file.readFile("utf8"))
       if (upload.key !== key) throw noSuchUpload(key)
-      return { folder, contentType: upload.contentType }
+      return { folder, contentType: upload.contentType, partSize: upload.partSize }
     } finally {
       await file.close()
+    }
+  }
+
+  const openUpload = async (key: string, folder: string): Promise<FileHandle> => {
+    const file = await orUndefined(open(join(folder, WHOLE), "r+"))
+    // Completed or aborted meanwhile.
+    if (file === undefined) throw noSuchUpload(key)
+    return file
+  }
+
+  const beingEnded = (key: string) =>
+    localError("Unavailable", `The upload of ${key} is being completed or aborted by another request; try again`)
+  const busy = new Map<string, Busy>()
+  const busyWith = (uploadId: string): Busy => {
+    const known = busy.get(uploadId)
+    if (known !== undefined) return known
+    const made: Busy = { writers: new Map(), ending: false }
+    busy.set(uploadId, made)
+    return made
+  }
+
+  /** One writer for a part: whoever comes later cuts the earlier one off, which may hang on a connection that is gone. */
+  const takeTurn = async (key: string, uploadId: string, partNumber: number) => {
+    while (true) {
+      const { ending, writers } = busyWith(uploadId)
+      if (ending) throw beingEnded(key)
+      const earlier = writers.get(partNumber)
+      if (earlier === undefined) break
+      earlier.stop()
+      await earlier.over
+    }
+    const upload = busyWith(uploadId)
+    const stop = new AbortController()
+    let end = () => {}
+    const over = new Promise<void>((resolve) => {
+      end = () => {
+        upload.writers.delete(partNumber)
+        if (upload.writers.size === 0 && !upload.ending) busy.delete(uploadId)
+        resolve()
+      }
+    })
+    upload.writers.set(partNumber, { stop: () => stop.abort(), over })
+    return { stop, end }
+  }
+
+  /** Runs `end` when nobody writes to the upload any more, nor can begin to. */
+  const alone = async <A>(key: string, uploadId: string, end: () => Promise<A>): Promise<A> => {
+    const upload = busyWith(uploadId)
+    if (upload.ending) throw beingEnded(key)
+    upload.ending = true
+    try {
+      const writers = [...upload.writers.values()]
+      for (const { stop } of writers) stop()
+      await Promise.all(writers.map(({ over }) => over))
+      return await end()
+    } finally {
+      busy.delete(uploadId)
     }
   }
 
@@ -343,71 +448,83 @@ const makeObjects = Effect.fnUntraced(function* (root: string, limit: number) {
         if (found?.isFile() === true) await orUndefined(unlink(fileOf(key)))
         await rm(typeFileOf(key), { force: true }).catch(() => undefined)
       }),
-    createUpload: (key, contentType) =>
+    createUpload: (key, upload) =>
       task(`begin an upload of ${key}`, async () => {
         const uploadId = randomUUID()
         const folder = join(uploads, uploadId)
         await mkdir(folder, { mode: 0o700 })
-        const file = await open(join(folder, "upload.json"), "wx", 0o600)
-        try {
-          await file.writeFile(encodeUpload({ key, contentType }), "utf8")
-          await file.sync()
-        } finally {
-          await file.close()
-        }
+        await (await open(join(folder, WHOLE), "wx", 0o600)).close()
+        await writeSmall(join(folder, "upload.json"), encodeUpload({ key, ...upload }))
         return uploadId
       }),
-    putPart: (key, uploadId, partNumber, incoming) => {
-      const what = `store part ${partNumber} of ${key}`
-      return Effect.flatMap(
-        task(what, () => uploadFolder(key, uploadId)),
-        ({ folder }) =>
-          withTemporary(what, writeBody(incoming), async (path) => {
-            const part = join(folder, String(partNumber))
-            await rename(path, part).catch((error: unknown) => {
-              // Completed or aborted meanwhile.
-              throw isAbsent(error) ? noSuchUpload(key) : error
-            })
-            return etagOf(await stat(part, { bigint: true }))
-          })
-      )
-    },
-    completeUpload: (key, uploadId, parts, { ifAbsent }) => {
-      const what = `complete the upload of ${key}`
-      return Effect.flatMap(
-        task(what, () => uploadFolder(key, uploadId)),
-        ({ contentType, folder }) =>
-          withTemporary(
-            what,
-            async (whole, signal) => {
-              const buffer = new Uint8Array(1024 * 1024)
-              for (const { etag, partNumber } of parts) {
-                const part = await orUndefined(open(join(folder, String(partNumber)), "r"))
-                if (part === undefined) throw noSuchPart(key, partNumber)
-                try {
-                  if (etagOf(await part.stat({ bigint: true })) !== etag) throw noSuchPart(key, partNumber)
-                  while (!signal.aborted) {
-                    const { bytesRead } = await part.read(buffer, 0, buffer.byteLength, null)
-                    if (bytesRead === 0) break
-                    await writeAll(whole, buffer.subarray(0, bytesRead))
-                  }
-                } finally {
-                  await part.close()
-                }
-              }
-            },
-            async (path) => {
-              const info = await place(path, key, contentType, ifAbsent)
-              await rm(folder, { recursive: true, force: true })
-              return info
+    putPart: (key, uploadId, partNumber, incoming) =>
+      task(`store part ${partNumber} of ${key}`, async (signal) => {
+        const { folder, partSize } = await uploadFolder(key, uploadId)
+        const turn = await takeTurn(key, uploadId, partNumber)
+        const leave = () => turn.stop.abort()
+        signal.addEventListener("abort", leave)
+        try {
+          if (signal.aborted) leave()
+          const file = await openUpload(key, folder)
+          const record = join(folder, String(partNumber))
+          let size = 0
+          try {
+            // What was there is not that part any more.
+            await rm(record, { force: true })
+            const from = (partNumber - 1) * partSize
+            for await (const chunk of chunks(incoming, Math.min(limit, partSize), turn.stop.signal)) {
+              await writeAll(file, chunk, from + size)
+              size += chunk.byteLength
             }
-          )
-      )
-    },
-    abortUpload: (key, uploadId) =>
-      task(`abort the upload of ${key}`, async () => {
-        if (uploadIdPattern.test(uploadId)) await rm(join(uploads, uploadId), { recursive: true, force: true })
+            await file.datasync()
+          } finally {
+            await file.close()
+          }
+          const etag = `"${size.toString(16)}-${randomUUID()}"`
+          await writeSmall(record, encodePart({ etag, size }))
+          return etag
+        } finally {
+          signal.removeEventListener("abort", leave)
+          turn.end()
+        }
       }),
+    completeUpload: (key, uploadId, parts, { ifAbsent }) =>
+      // Once it is moved, the rest is done as well.
+      Effect.uninterruptible(
+        task(`complete the upload of ${key}`, async () => {
+          const { contentType, folder, partSize } = await uploadFolder(key, uploadId)
+          return await alone(key, uploadId, async () => {
+            let size = 0
+            for (const [index, { etag, partNumber }] of parts.entries()) {
+              if (partNumber !== index + 1) throw noSuchPart(key, index + 1)
+              const text = await orUndefined(readFile(join(folder, String(partNumber)), "utf8"))
+              const part = text === undefined ? undefined : decodePart(text)
+              if (part === undefined || part.etag !== etag) throw noSuchPart(key, partNumber)
+              if (index < parts.length - 1 && part.size !== partSize) throw shortPart(key, partNumber, partSize)
+              size += part.size
+            }
+            if (size > limit) throw localError("TooLarge", `The parts are over ${limit} bytes, which is the limit`)
+            const file = await openUpload(key, folder)
+            try {
+              // A part beyond those that were named.
+              await file.truncate(size)
+              await file.sync()
+            } finally {
+              await file.close()
+            }
+            const info = await place(join(folder, WHOLE), key, contentType, ifAbsent)
+            await rm(folder, { recursive: true, force: true })
+            return info
+          })
+        })
+      ),
+    abortUpload: (key, uploadId) =>
+      Effect.uninterruptible(
+        task(`abort the upload of ${key}`, async () => {
+          if (!uploadIdPattern.test(uploadId)) return
+          await alone(key, uploadId, () => rm(join(uploads, uploadId), { recursive: true, force: true }))
+        })
+      ),
     check: withTemporary(
       `use the folder ${root}`,
       (file) => writeAll(file, new Uint8Array(1)),

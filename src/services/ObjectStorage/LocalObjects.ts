@@ -31,8 +31,11 @@ export interface LocalObjects {
   readonly head: (key: string) => Task<Option.Option<ObjectInfo>>
   readonly open: (key: string) => Task<Option.Option<OpenObject>>
   readonly remove: (key: string) => Task<void>
-  readonly createUpload: (key: string, contentType: string) => Task<string>
-  /** Its etag. */
+  readonly createUpload: (
+    key: string,
+    options: { readonly contentType: string; readonly partSize: number }
+  ) => Task<string>
+  /** Its etag. A part that is sent again takes the place of the one that comes in at that moment. */
   readonly putPart: (key: string, uploadId: string, partNumber: number, incoming: Incoming) => Task<string>
   /** Parts are in ascending order. */
   readonly completeUpload: (
@@ -57,6 +60,12 @@ export const noSuchPart = (key: string, partNumber: number) =>
   localError(
     "NotFound",
     `Part ${partNumber} of the upload of ${key} is missing or not the one that was named; upload it again`
+  )
+/** A part that is shorter than the one after it needs it to be. */
+export const shortPart = (key: string, partNumber: number, partSize: number) =>
+  localError(
+    "Misconfigured",
+    `Part ${partNumber} of the upload of ${key} is not the last one, so it must have ${partSize} bytes, as all of them`
   )
 export const alreadyExists = (key: string) => localError("AlreadyExists", `There is an object ${key} already`)
 

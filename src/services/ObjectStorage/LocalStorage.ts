@@ -17,6 +17,7 @@ import {
   checkKey,
   checkLength,
   checkPartNumber,
+  checkPartSize,
   checkPrefix,
   contentDisposition,
   encodeKey,
@@ -249,11 +250,12 @@ export const make = Effect.fn("LocalStorage.make")(function* (
     head: (key) => Effect.zipRight(checkKey(key), objects.head(key)),
     delete: (key) => Effect.zipRight(checkKey(key), objects.remove(key)),
     multipart: {
-      create: (key, { contentType }) =>
-        Effect.zipRight(
-          Effect.zipRight(checkKey(key), checkContentType(contentType)),
-          objects.createUpload(key, contentType)
-        ),
+      create: Effect.fnUntraced(function* (key, { contentType, partSize }) {
+        yield* checkKey(key)
+        yield* checkContentType(contentType)
+        yield* checkPartSize(partSize)
+        return yield* objects.createUpload(key, { contentType, partSize })
+      }),
       signPart: Effect.fnUntraced(function* (key, uploadId, partNumber, { contentLength, expiresIn }) {
         yield* checkPartNumber(partNumber)
         yield* checkLength(contentLength)

@@ -12,6 +12,7 @@ import {
   localError,
   noSuchPart,
   noSuchUpload,
+  shortPart,
   uploadLife
 } from "./LocalObjects.js"
 import * as LocalStorage from "./LocalStorage.js"
@@ -34,6 +35,7 @@ interface Stored {
 interface Upload {
   readonly key: string
   readonly contentType: string
+  readonly partSize: number
   readonly createdAt: number
   readonly parts: Map<number, { readonly etag: string; readonly bytes: Uint8Array }>
 }
@@ -167,11 +169,11 @@ const makeObjects = (maxBytes: number): LocalObjects => {
         used -= objects.get(key)?.bytes.byteLength ?? 0
         objects.delete(key)
       }),
-    createUpload: (key, contentType) =>
+    createUpload: (key, { contentType, partSize }) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         for (const [id, { createdAt }] of uploads) if (createdAt < now - uploadLife) drop(id)
         const uploadId = crypto.randomUUID()
-        uploads.set(uploadId, { key, contentType, createdAt: now, parts: new Map() })
+        uploads.set(uploadId, { key, contentType, partSize, createdAt: now, parts: new Map() })
         return uploadId
       }),
     putPart: (key, uploadId, partNumber, incoming) =>
@@ -189,9 +191,13 @@ const makeObjects = (maxBytes: number): LocalObjects => {
     completeUpload: Effect.fnUntraced(function* (key, uploadId, parts, { ifAbsent }) {
       const found = yield* upload(key, uploadId)
       const pieces: Array<Uint8Array> = []
-      for (const { etag, partNumber } of parts) {
+      for (const [index, { etag, partNumber }] of parts.entries()) {
+        if (partNumber !== index + 1) return yield* noSuchPart(key, index + 1)
         const part = found.parts.get(partNumber)
         if (part === undefined || part.etag !== etag) return yield* noSuchPart(key, partNumber)
+        if (index < parts.length - 1 && part.bytes.byteLength !== found.partSize) {
+          return yield* shortPart(key, partNumber, found.partSize)
+        }
         pieces.push(part.bytes)
       }
       if (ifAbsent && objects.has(key)) return yield* alreadyExists(key)

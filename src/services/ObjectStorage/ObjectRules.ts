@@ -54,6 +54,14 @@ export const checkPartNumber = (partNumber: number): Effect.Effect<void, ObjectS
     ? Effect.void
     : misconfigured(`The part number is ${partNumber}; parts are numbered from 1 to 10000`)
 
+/** The largest that S3 takes. */
+const largestPart = 5 * 1024 ** 3
+
+export const checkPartSize = (partSize: number): Effect.Effect<void, ObjectStorageError> =>
+  Number.isSafeInteger(partSize) && partSize >= 1 && partSize <= largestPart
+    ? Effect.void
+    : misconfigured(`partSize is ${partSize}; use whole bytes, at most 5 GiB`)
+
 /** In ascending order, each once. */
 export const sortParts = <Part extends { readonly partNumber: number }>(
   parts: ReadonlyArray<Part>

@@ -17,6 +17,7 @@ import {
   checkKey,
   checkLength,
   checkPartNumber,
+  checkPartSize,
   checkPrefix,
   contentDisposition,
   defaultPrefix,
@@ -372,9 +373,10 @@ const make = Effect.fn("S3Storage.make")(function* (
       )
     }),
     multipart: {
-      create: Effect.fnUntraced(function* (key, { contentType }) {
+      create: Effect.fnUntraced(function* (key, { contentType, partSize }) {
         yield* checkKey(key)
         yield* checkContentType(contentType)
+        yield* checkPartSize(partSize)
         const what = `begin an upload of ${key}`
         const answer = yield* callOk({
           what,
