@@ -15,6 +15,7 @@ import { fleetState } from "./migrations/0003_fleet_state.js"
 import { jwtKeys } from "./migrations/0004_jwt_keys.js"
 import { recordings } from "./migrations/0005_recordings.js"
 import { playbackJobs } from "./migrations/0006_playback_jobs.js"
+import { configRevisions } from "./migrations/0007_config_revisions.js"
 import { nodeControl } from "./migrations/0008_node_control.js"
 
 /** Name of the table that says which steps were run. */
@@ -28,6 +29,7 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0004_jwt_keys": jwtKeys,
   "0005_recordings": recordings,
   "0006_playback_jobs": playbackJobs,
+  "0007_config_revisions": configRevisions,
   "0008_node_control": nodeControl
 }
 
