@@ -1,12 +1,16 @@
 /**
  * The auth rules of a `manager.yml`, in force as long as the file stands: an edit takes effect within a second, an edit
  * that is not valid leaves the last good rules in force and says why, and without the file everybody is denied.
+ *
+ * Another storage takes a restart, and an edit that asks for one is told so: upload and download URLs that are out with
+ * workers and people lead to the storage that signed them, and clips that are done are in it, so a swap under them would
+ * break what works.
  */
 import { dirname } from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import type * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
@@ -14,7 +18,7 @@ import * as Stream from "effect/Stream"
 import * as AuthRules from "../../services/AuthPolicy/AuthRules.js"
 import * as AuthPolicy from "../../services/AuthPolicy.js"
 import { describePlatformError } from "./DataFolder.js"
-import { isOpenToEveryone, type ManagerFile, ManagerFileError, parseManagerFile } from "./ManagerFile.js"
+import { isOpenToEveryone, type ManagerFile, ManagerFileError, parseManagerFile, sameStorage } from "./ManagerFile.js"
 
 export interface AuthRulesFileOptions {
   /** The `manager.yml`. It may be absent. */
@@ -38,15 +42,14 @@ export const read = (file: string): Effect.Effect<string | undefined, ManagerFil
     )
   )
 
-type Rules = Pick<ManagerFile, "auth">
+type Content = Pick<ManagerFile, "auth" | "storageSettings">
 
-const parse = (file: string, text: string | undefined): Either.Either<Rules, ManagerFileError> =>
-  text === undefined
-    ? Either.right({ auth: { users: [], rules: [], tokenInQuery: true } })
-    : parseManagerFile(text, file)
+/** Without the file nobody may do anything, and clips go where they go by default. */
+const parse = (file: string, text: string | undefined): Either.Either<Content, ManagerFileError> =>
+  parseManagerFile(text ?? "", file)
 
 /** Said at the start and at each change that makes it true: nobody should be open, or closed, without knowing. */
-const announce = (file: string, text: string | undefined, content: Rules): Effect.Effect<void> => {
+const announce = (file: string, text: string | undefined, content: Content): Effect.Effect<void> => {
   if (text === undefined) return Effect.logWarning(`there is no ${file}: everybody is denied everything`)
   if (isOpenToEveryone(content)) {
     return Effect.logWarning(`anyone who reaches a node may publish and read: change that in ${file}`)
@@ -70,6 +73,8 @@ export const make = (
     )
     yield* announce(file, seen, first)
 
+    /** The content that the log was last about. */
+    let told: Content = first
     // An unreadable file is reported once, not at every tick.
     let reported: string | undefined
     const look = Effect.gen(function* () {
@@ -83,6 +88,14 @@ export const make = (
       yield* Effect.logInfo(`the auth rules of ${file} have changed and are in force`)
       reported = undefined
       yield* announce(file, text, content)
+      if (!sameStorage(content, told)) {
+        yield* sameStorage(content, first)
+          ? Effect.logInfo(`the storage of ${file} is again the one that is in use: no restart is needed`)
+          : Effect.logWarning(
+              `the storage of ${file} has changed: clips go where they went until the manager is restarted`
+            )
+      }
+      told = content
     }).pipe(
       Effect.catchAll((error) => {
         if (error.message === reported) return Effect.void

@@ -2,6 +2,8 @@
  * `manager.yml`: what is not MediaMTX's own: the auth rules, and where clips go.
  */
 import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { formatSyntaxError, parseConfigText } from "../../mediamtx/ConfigDocument.js"
 import { makeIssue } from "../../mediamtx/ConfigIssue.js"
@@ -14,6 +16,8 @@ import { decodeStorage, type Environment } from "./StorageSection.js"
 export interface ManagerFile {
   readonly auth: AuthRulesDocument
   readonly storage: Storage
+  /** What the storage is made from: equal, by `Equal`, for files that ask for the same one. */
+  readonly storageSettings: Redacted.Redacted
 }
 
 export interface ManagerFileOptions {
@@ -30,6 +34,18 @@ export class ManagerFileError extends Schema.TaggedError<ManagerFileError>()("Ma
 }) {}
 
 const sections = ["auth", "storage"]
+
+/** A section as text that does not depend on the order and spelling of its fields. */
+const canonical = (section: unknown): string =>
+  typeof section === "object" && section !== null
+    ? JSON.stringify(Object.entries(section).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : ""
+
+/** Whether two files ask for the same storage. */
+export const sameStorage = (
+  a: Pick<ManagerFile, "storageSettings">,
+  b: Pick<ManagerFile, "storageSettings">
+): boolean => Equal.equals(a.storageSettings, b.storageSettings)
 
 /** Reads the text of a `manager.yml`; `file` is its name in messages. */
 export const parseManagerFile = (
@@ -63,7 +79,11 @@ export const parseManagerFile = (
   if (Either.isLeft(rules) || Either.isLeft(storage) || issues.length > 0) {
     return fail(formatIssues({ text, file, issues, positionOf }))
   }
-  return Either.right({ auth: rules.right, storage: storage.right })
+  return Either.right({
+    auth: rules.right,
+    storage: storage.right,
+    storageSettings: Redacted.make(canonical(value["storage"]))
+  })
 }
 
 /** Whether anybody may publish, from anywhere and without credentials: worth a warning at each start. */
