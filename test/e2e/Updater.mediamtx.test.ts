@@ -82,7 +82,7 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
     const bundle = bundleSidecar("updater")
     updater = run("node", [bundle.file], {
       env: {
-        ...{ URL: manager.base, KEY: "key", NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
+        ...{ URL: manager.base, KEY: "key", NODE: "n1", CONFIG: file, INTERVAL: "1s", RECORDINGS: "" },
         MEDIAMTX_API: `http://127.0.0.1:${ports.api}`
       }
     })
@@ -277,7 +277,7 @@ describeMediaMTX("a node with mtx-updater and the real manager", (bin) => {
     const bundle = bundleSidecar("updater")
     updater = run("node", [bundle.file], {
       env: {
-        ...{ URL: manager.url, KEY: manager.key, NODE: "n1", CONFIG: file, INTERVAL: "1s", MODE: "", RECORDINGS: "" },
+        ...{ URL: manager.url, KEY: manager.key, NODE: "n1", CONFIG: file, INTERVAL: "1s", RECORDINGS: "" },
         MEDIAMTX_API: `http://updater:updater-secret@127.0.0.1:${api}`
       }
     })
