@@ -21,6 +21,8 @@ paths:
   all_others:
 `
 
+const clipRule = { name: "clips", allow: ["playback.request", "playback.worker"] }
+
 describe("import", () => {
   it("keeps a file without old names byte for byte, and opens the fleet only as far as MediaMTX was open", async () => {
     const cwd = folder()
@@ -139,24 +141,69 @@ describe("import", () => {
     expect(code).toBe(0)
     expect(stderr).not.toContain("wonderland")
     const manager = join(cwd, "data/config/manager.yml")
-    expect(parse(readFileSync(manager, "utf8"))).toEqual({
+    const written = parse(readFileSync(manager, "utf8"))
+    expect(written).toEqual({
       auth: {
-        users: [{ name: "alice", secret: "wonderland" }],
+        users: [
+          { name: "alice", secret: "wonderland" },
+          { name: "mtx-playback", secret: expect.stringMatching(/^[A-Za-z0-9_-]{32}$/) }
+        ],
         rules: [
           { allow: ["publish"], paths: ["cam"], users: ["alice"] },
           { allow: ["read"], users: ["alice"] },
-          { allow: ["read"], paths: ["~^live/.+$"], ips: ["10.0.0.0/8"] }
+          { allow: ["read"], paths: ["~^live/.+$"], ips: ["10.0.0.0/8"] },
+          { name: "workers read what they cut", allow: ["playback"], users: ["mtx-playback"] },
+          clipRule
         ]
       }
     })
+    expect(stderr).toContain("MEDIAMTX_USER=mtx-playback")
+    expect(stderr).not.toContain(written.auth.users[1].secret)
+    expect(readFileSync(manager, "utf8")).toContain("MEDIAMTX_PASSWORD")
     expect(statSync(manager).mode & 0o777).toBe(0o600)
 
     const jwt = folder()
     writeFileSync(join(jwt, "j.yml"), "authMethod: jwt\nauthJWTJWKS: https://example.com/jwks\n")
     const imported = await cli(["import", "j.yml"], { cwd: jwt })
     expect(imported.stderr).toMatch(
-      /denies everybody everything[\s\S]*sets authMethod, so nodes go on to decide by themselves/
+      /lets nobody publish or watch[\s\S]*sets authMethod, so nodes go on to decide by themselves/
     )
-    expect(parse(readFileSync(join(jwt, "data/config/manager.yml"), "utf8"))).toEqual({ auth: { rules: [] } })
+    expect(parse(readFileSync(join(jwt, "data/config/manager.yml"), "utf8"))).toEqual({ auth: { rules: [clipRule] } })
+  })
+
+  it("lets workers cut clips, whatever the users are, and says when rules that were there do not", async () => {
+    const imported = async (text: string, before?: string) => {
+      const cwd = folder()
+      const manager = join(cwd, "data/config/manager.yml")
+      if (before !== undefined) {
+        mkdirSync(join(cwd, "data/config"), { recursive: true })
+        writeFileSync(manager, before)
+      }
+      const { code, stderr } = await cli(["import", "-"], { cwd, stdin: text })
+      expect(code, stderr).toBe(0)
+      return { stderr, rules: parse(readFileSync(manager, "utf8")) }
+    }
+    const anyone = "authInternalUsers:\n  - user: any\n    permissions: [{ action: playback }]\n"
+    const [open, decided, limited] = await Promise.all([
+      imported(anyone),
+      // The nodes ask nobody: only asking for clips and working is for the manager to allow.
+      imported(`authMethod: internal\n${anyone}    ips: [10.0.0.1]\n`),
+      imported(`${anyone}    ips: [10.0.0.1]\n  - { user: mtx-playback, pass: taken, permissions: [] }\n`)
+    ])
+    expect(open.rules).toEqual({ auth: { users: [], rules: [{ allow: ["playback"] }, clipRule] } })
+    expect(open.stderr).not.toContain("MEDIAMTX_USER")
+    expect(decided.rules).toEqual({
+      auth: { users: [], rules: [{ allow: ["playback"], ips: ["10.0.0.1"] }, clipRule] }
+    })
+    expect(limited.rules.auth.users.map(({ name }: { name: string }) => name)).toEqual([
+      "mtx-playback",
+      "mtx-playback-2"
+    ])
+
+    const before = "auth:\n  rules:\n    - allow: [read, playback.request]\n"
+    const kept = await imported(anyone, before)
+    expect(kept.rules).toEqual(parse(before))
+    expect(kept.stderr).toContain("allows playback.request and playback.worker")
+    expect((await imported(anyone, "auth:\n  rules:\n    - allow: any\n")).stderr).not.toContain("playback.worker")
   })
 })

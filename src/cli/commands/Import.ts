@@ -13,7 +13,7 @@ import { parseManagerFile } from "../../adapters/node/ManagerFile.js"
 import { settingsOf } from "../Access.js"
 import { checkConfigText, formatChecked, summary } from "../CheckedConfig.js"
 import { type CliError, failed } from "../CliError.js"
-import { importAuth } from "../ImportAuth.js"
+import { closed, importAuth } from "../ImportAuth.js"
 import { inputName, readInput } from "../InputFile.js"
 import { Output } from "../Output.js"
 import { rewriteConfig } from "../RewriteConfig.js"
@@ -24,7 +24,15 @@ export interface ImportOptions extends Flags {
   readonly force: boolean
 }
 
-const DENY_ALL = "auth:\n  rules: []\n"
+/** Whether some rule lets clips be asked for and cut. A file that is not valid is not judged: its error is told elsewhere. */
+const servesClips = (text: string, file: string): boolean =>
+  Either.match(parseManagerFile(text, file), {
+    onLeft: () => true,
+    onRight: ({ auth }) =>
+      ["playback.request" as const, "playback.worker" as const].every((action) =>
+        auth.rules.some(({ allow }) => allow?.some((allowed) => allowed === "any" || allowed === action))
+      )
+  })
 
 export const importConfig = (
   options: ImportOptions
@@ -83,18 +91,30 @@ export const importConfig = (
       for (const note of auth.notes) yield* output.note(`warning: ${note}`)
       const wanted = auth.text ?? exampleManager
       const usable = Either.isRight(parseManagerFile(wanted, places.manager))
-      yield* replaceFile(places.manager, usable ? wanted : DENY_ALL)
+      yield* replaceFile(places.manager, usable ? wanted : closed)
       yield* output.note(
         !usable
-          ? `warning: the users of ${name} can't be written as rules: everybody is denied until ${places.manager} has some`
+          ? `warning: the users of ${name} can't be written as rules: nobody may publish or watch until ${places.manager} has some`
           : auth.text === undefined
             ? `who may do what is in ${places.manager}: open to everyone, as MediaMTX is without users of its own`
             : `who may do what is in ${places.manager}, made from the users of ${name}`
       )
-    } else if (checked.config.authInternalUsers !== undefined) {
-      yield* output.note(
-        `warning: the users of ${name} don't count: who may do what is decided by ${places.manager}, which is left as it is`
-      )
+      if (usable && auth.worker !== undefined) {
+        yield* output.note(
+          `workers that cut clips need MEDIAMTX_USER=${auth.worker} and its password, which is new: it is in ${places.manager}`
+        )
+      }
+    } else {
+      if (checked.config.authInternalUsers !== undefined) {
+        yield* output.note(
+          `warning: the users of ${name} don't count: who may do what is decided by ${places.manager}, which is left as it is`
+        )
+      }
+      if (!servesClips(rules, places.manager)) {
+        yield* output.note(
+          `warning: no rule of ${places.manager} allows playback.request and playback.worker: add one, or there are no clips`
+        )
+      }
     }
     yield* replaceFile(target, rewritten.text)
     if (checked.config.authMethod !== undefined) {
