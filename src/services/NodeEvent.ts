@@ -11,6 +11,13 @@ export const NodeStatus = Schema.Literal("online", "stale", "offline").annotatio
 })
 export type NodeStatus = typeof NodeStatus.Type
 
+export const ConfigStatus = Schema.Literal("applied", "wanted", "failed", "drifted", "unknown").annotations({
+  identifier: "ConfigStatus",
+  description:
+    "applied: the node runs the config that it should. wanted: it has yet to take it. failed: it could not apply it. drifted: it runs another one, and nothing says why. unknown: it has not said what it runs."
+})
+export type ConfigStatus = typeof ConfigStatus.Type
+
 /**
  * When it came about, as the registry knows it; the record that carries the event says when it was written to the log,
  * which may be later. What the node opened before this time has ended; what it opened after it has not.
@@ -32,6 +39,16 @@ export const NodeEvent = Schema.Union(
   Schema.Struct({ event: Schema.Literal("node_config_applied"), hash: Schema.String }),
   /** It reported that it could not apply a config. */
   Schema.Struct({ event: Schema.Literal("node_config_failed"), error: Schema.String }),
+  /** Where it stands with its config changed. Hashes are null when they are not known. */
+  Schema.Struct({
+    event: Schema.Literal("node_config"),
+    status: ConfigStatus,
+    previous: ConfigStatus,
+    wanted: Schema.NullOr(Schema.String),
+    applied: Schema.NullOr(Schema.String),
+    /** What the node said. */
+    error: Schema.optional(Schema.String)
+  }),
   /** An operator removed it from the registry. */
   Schema.Struct({ event: Schema.Literal("node_removed"), ...since })
 ).annotations({ identifier: "NodeEvent" })

@@ -89,6 +89,7 @@ const encodeEvent = (event: BusEvent): typeof BusEvent.Encoded => {
     case "node_restarted":
     case "node_config_applied":
     case "node_config_failed":
+    case "node_config":
     case "node_removed":
       return encodeNodeEvent(event)
     default:

@@ -362,6 +362,8 @@ const applyEvent = (state: State, node: NodeId, event: BusEvent, at: number, cur
     case "undemand":
     case "record_segment_create":
     case "record_segment_complete":
+    // Not part of the picture: see NodeConfigs.
+    case "node_config":
       return
   }
 }

@@ -4,7 +4,8 @@
  * - `node_commands`: commands to updaters; `command` is JSON.
  * - `revoked_tokens`: ids of tokens that count no more, until they would have expired anyway.
  * - `token_sessions`: which session was let in by which token.
- * - `node_configs`: which config each node should run, and what it said of it; `applied_since_wanted` is 0 or 1.
+ * - `node_configs`: which config each node should run, and what it said of it; `applied_since_wanted` is 0 or 1,
+ *   `error_before` is what it said when another config became the wanted one.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
@@ -43,6 +44,7 @@ export const nodeControl = Effect.gen(function* () {
     wanted_since BIGINT,
     applied TEXT,
     applied_since_wanted INTEGER NOT NULL,
-    error TEXT
+    error TEXT,
+    error_before TEXT
   )`
 })

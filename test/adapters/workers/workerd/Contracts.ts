@@ -4,12 +4,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as HookBus from "../../../../src/services/HookBus.js"
+import type { NodeConfigsOptions } from "../../../../src/services/NodeConfigs.js"
 import * as D1 from "../../../../src/sql/D1.js"
 import * as DurableObjectSqlite from "../../../../src/sql/DurableObjectSqlite.js"
 import * as SqlFleetState from "../../../../src/sql/SqlFleetState.js"
 import * as SqlHookBus from "../../../../src/sql/SqlHookBus.js"
 import * as SqlJwtKeys from "../../../../src/sql/SqlJwtKeys.js"
 import * as SqlNodeCommands from "../../../../src/sql/SqlNodeCommands.js"
+import * as SqlNodeConfigs from "../../../../src/sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
@@ -17,6 +20,7 @@ import { fleetStateContract } from "../../../../src/testing/FleetStateContract.j
 import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
 import { jwtKeysContract } from "../../../../src/testing/JwtKeysContract.js"
 import { nodeCommandsContract } from "../../../../src/testing/NodeCommandsContract.js"
+import { nodeConfigsContract } from "../../../../src/testing/NodeConfigsContract.js"
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
 import { playbackQueueContract } from "../../../../src/testing/PlaybackQueueContract.js"
 import { recordingsContract } from "../../../../src/testing/RecordingsContract.js"
@@ -120,6 +124,12 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
   nodeCommandsContract(`SqlNodeCommands.layer on ${name}`, {
     layer: (options) => Layer.fresh(Layer.provide(SqlNodeCommands.layer(options), fresh)),
     storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlNodeCommands.layer(options), open)))
+  })
+  const configs = (options?: NodeConfigsOptions) =>
+    SqlNodeConfigs.layer(options).pipe(Layer.provideMerge(HookBus.layerMemory()), Layer.fresh)
+  nodeConfigsContract(`SqlNodeConfigs.layer on ${name}`, {
+    layer: (options) => Layer.provide(configs(options), fresh),
+    storage: Effect.as(empty, (options) => Layer.provide(configs(options), open))
   })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }
