@@ -272,7 +272,8 @@ export const make = Effect.fnUntraced(function* (
   }).pipe(
     Effect.catchAll((error) => Effect.logWarning("The index of recordings could not be written, will try again", error))
   )
-  yield* sweep.pipe(Effect.schedule(Schedule.spaced(options.sweepEvery ?? "1 minute")), Effect.forkScoped)
+  // At once as well: where the platform wakes the manager for a moment only, there may be no minute later.
+  yield* sweep.pipe(Effect.repeat(Schedule.spaced(options.sweepEvery ?? "1 minute")), Effect.forkScoped)
 
   const viewsOf = (path: string, from: number, to: number, now: number): ReadonlyArray<NodeSpans> =>
     [...(state.tracks.get(path)?.values() ?? [])]

@@ -232,6 +232,19 @@ export const recordingsContract = <E>(name: string, options: RecordingsContractO
         )
       }))
 
+    test("a segment longer than MediaMTX makes any, and than a clock can show, is not recorded", (recordings) =>
+      Effect.gen(function* () {
+        const feed = feeder(recordings)
+        yield* feed(north, create("cam", 0), complete("cam", 0, 1e308), complete("cam", 10_000, 1e15))
+        yield* feed(north, complete("yard", 0, 1e300), complete("yard", 0, 10_000))
+        const { from, to } = yield* recordings.timeline("cam")
+        assert.deepStrictEqual([from, to], [null, null])
+        assert.deepStrictEqual(
+          (yield* recordings.paths).map(({ end, path, start }) => [path, start - T, end - T]),
+          [["yard", 0, 10_000]]
+        )
+      }))
+
     test("a worker's report is the truth: what is listed is there, what is not is gone", (recordings) =>
       Effect.gen(function* () {
         const feed = feeder(recordings)

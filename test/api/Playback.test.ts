@@ -377,8 +377,35 @@ layer(all, { excludeTestServices: true })("clips over HTTP, in real time", (it) 
           paths.json.map(({ path }: { path: string }) => path),
           job.path
         )
-        assert.strictEqual((yield* call("/recordings", { key: ADMIN_KEY })).status, 400)
         assert.strictEqual((yield* call(url, { key: KEY })).status, 403)
+      })
+    )
+
+    it.effect("and what can't be asked of the index is told by field", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const noon = "2026-01-31T12:00:00Z"
+        for (const [query, field] of [
+          ["", "path"],
+          ["path=", "path"],
+          ["path=%2Fcam", "path"],
+          ["path=..%2Fcam", "path"],
+          ["path=cam&from=yesterday", "from"],
+          ["path=cam&to=NaN", "to"],
+          [`path=cam&from=${noon}&to=${noon}`, ""],
+          ["path=cam&path=yard", "path"]
+        ]) {
+          const { json, status } = yield* call(`/recordings?${query}`, { key: ADMIN_KEY })
+          assert.strictEqual(status, 400, query)
+          assert.strictEqual(json._tag, "InvalidRequest", query)
+          assert.deepInclude(json.issues[0], { field }, query)
+        }
+        const nothing = yield* call("/recordings?path=nobody/records/this", { key: ADMIN_KEY })
+        assert.strictEqual(nothing.status, 200)
+        assert.deepInclude(nothing.json, { from: null, to: null, spans: [], gaps: [], nodes: [] })
+        // The longest time that can be said is answered as well.
+        const all = `/recordings?path=cam-of-n-list&from=${encodeURIComponent("-271821-04-20T00:00:00Z")}&to=${encodeURIComponent("+275760-09-13T00:00:00Z")}`
+        assert.strictEqual((yield* call(all, { key: ADMIN_KEY })).status, 200)
       })
     )
   })

@@ -11,6 +11,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { staticPathNameProblem } from "../../mediamtx/PathName.js"
 import * as ClipState from "../../services/ClipState.js"
 import type { ConfigSource } from "../../services/ConfigSource.js"
 import type { HookBus, HookBusError } from "../../services/HookBus.js"
@@ -165,7 +166,10 @@ export interface ManagerPlayback<Path extends string = string> {
    * it is in another state or there is another job of its window.
    */
   retry(id: string): Promise<ClipJob<Path>>
-  /** What the fleet holds of a path, between two times (default: from the first to the last). */
+  /**
+   * What the fleet holds of a path, between two times (default: from the first to the last). Of a path that nobody records
+   * there is nothing. Rejects with `InvalidClipRequest`, `NoStorage` and `Disposed`.
+   */
   spans(path: Path, window?: { readonly from?: Time | undefined; readonly to?: Time | undefined }): Promise<Timeline>
 }
 
@@ -416,6 +420,13 @@ export const make = (host: PlaybackHost): PlaybackSource => {
           const window = {
             from: from === undefined ? undefined : yield* millisOf(from, "from"),
             to: to === undefined ? undefined : yield* millisOf(to, "to")
+          }
+          const problem = staticPathNameProblem(path)
+          if (problem !== undefined) {
+            return yield* new InvalidClipRequest({ message: `path: ${JSON.stringify(path.slice(0, 80))} ${problem}` })
+          }
+          if (window.from !== undefined && window.to !== undefined && window.from >= window.to) {
+            return yield* new InvalidClipRequest({ message: "to: it is not after from" })
           }
           return yield* within(
             Effect.flatMap(recordingsService, (recordings) =>

@@ -34,6 +34,8 @@ const MAX_COMPLETED = 8
 const MAX_OPEN = 4
 /** Paths of one node beyond this are not indexed: a bound against a stolen node token. */
 export const MAX_PATHS_PER_NODE = 20_000
+/** MediaMTX ends a segment after a day at most, at the next key frame. A longer one is invented, up to what no clock shows. */
+const LONGEST_SEGMENT = 48 * 3_600_000
 /** Longer than any file name that a system takes. */
 const MAX_TEXT = 4096
 
@@ -212,7 +214,7 @@ const completed = (
     track.completed.push(file)
     if (track.completed.length > MAX_COMPLETED) track.completed.shift()
   }
-  addSpan(state, track, start, start + length)
+  if (length <= LONGEST_SEGMENT) addSpan(state, track, start, start + length)
   dropIfEmpty(state, track)
 }
 

@@ -418,7 +418,17 @@ describe("manager with storage", () => {
       assert.instanceOf(error, InvalidClipRequest)
       assert.match(error.message, wrong)
     }
-    assert.instanceOf(await rejection(mtx.playback.spans("cam", { from: "then" })), InvalidClipRequest)
+    for (const [name, between, wrong] of [
+      ["cam", { from: "then" }, /^from is "then"/],
+      ["cam", { to: Number.NaN }, /^to is "NaN"/],
+      ["cam", { from: window.start, to: window.start }, /^to: .*not after from/],
+      ["/cam", {}, /^path: "\/cam"/]
+    ] as const) {
+      const error = await rejection(anyPath.playback.spans(name, between))
+      assert.instanceOf(error, InvalidClipRequest)
+      assert.match(error.message, wrong)
+    }
+    assert.deepInclude(await anyPath.playback.spans("nobody/records/this"), { spans: [], gaps: [], nodes: [] })
     // Whatever came of the others would have come before this one.
     const { id } = await mtx.playback.request("cam", window)
     await vi.waitFor(() => assert.deepInclude(heard[0], { id }), PATIENCE)
