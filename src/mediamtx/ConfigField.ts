@@ -101,7 +101,20 @@ export interface ConfigField<A, Reload extends string = string> {
   readonly since: MediaMTXVersion
   /** The name that the same setting had before `since`, where it had one. */
   readonly renamedFrom: string | undefined
+  /**
+   * What becomes of a value for a release that lacks the field:
+   *
+   * - `drop`: left out, with a warning
+   * - `refuse`: it guards something, so that without it the node would be more open than was meant: no config is made
+   */
+  readonly lacking: "drop" | "refuse"
+  /** The value by which a release that lacks the field behaves; mostly the default. It is left out in silence. */
+  readonly absent: unknown
+  /** Defaults of older releases, the oldest first: each holds for the releases before `before`. */
+  readonly formerDefaults: ReadonlyArray<{ readonly before: MediaMTXVersion; readonly default: unknown }>
   readonly reload: Reload
+  /** What a change did in releases before `before`, where that was something else. */
+  readonly formerReload: { readonly before: MediaMTXVersion; readonly reload: Reload } | undefined
 }
 
 /**
@@ -130,23 +143,43 @@ export interface DeprecatedField {
 }
 
 /**
+ * What a row has to say beyond the four things that every row says.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FieldMore<Reload extends string> {
+  readonly unit?: string
+  readonly since?: MediaMTXVersion
+  readonly renamedFrom?: string
+  readonly lacking?: "refuse"
+  readonly absent?: unknown
+  readonly formerDefaults?: ReadonlyArray<{ readonly before: MediaMTXVersion; readonly default: unknown }>
+  readonly formerReload?: { readonly before: MediaMTXVersion; readonly reload: Reload }
+}
+
+/**
  * Makes a row.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const field = <A, Reload extends string>(
+export const field = <A, Reload extends string, Former extends string = Reload>(
   type: FieldType<A>,
   defaultValue: NoInfer<A>,
   reload: Reload,
   doc: string,
-  more?: { readonly unit?: string; readonly since?: MediaMTXVersion; readonly renamedFrom?: string }
-): ConfigField<A, Reload> => ({
+  more?: FieldMore<Former>
+): ConfigField<A, Reload | Former> => ({
   type,
   default: defaultValue,
   unit: more?.unit,
   doc,
   since: more?.since ?? baselineVersion,
   renamedFrom: more?.renamedFrom,
-  reload
+  lacking: more?.lacking ?? "drop",
+  absent: more !== undefined && "absent" in more ? more.absent : defaultValue,
+  formerDefaults: more?.formerDefaults ?? [],
+  reload,
+  formerReload: more?.formerReload
 })

@@ -44,7 +44,8 @@ export const globalFields = {
     GoDuration,
     "10s",
     "everything",
-    "Longest wait for a client or server to take data. More than 0."
+    "Longest wait for a client or server to take data. More than 0.",
+    { formerReload: { before: "1.15.2", reload: "path-manager" } }
   ),
   writeQueueSize: field(
     int,
@@ -53,10 +54,14 @@ export const globalFields = {
     "Packets that may wait for each reader. A power of two; more bears bursts, less saves memory.",
     { unit: "packets" }
   ),
-  udpMaxPayloadSize: field(int, 1452, "path-manager", "Largest UDP payload to send; at most 1472.", { unit: "bytes" }),
+  udpMaxPayloadSize: field(int, 1452, "path-manager", "Largest UDP payload to send; at most 1472.", {
+    unit: "bytes",
+    formerDefaults: [{ before: "1.16.1", default: 1472 }]
+  }),
   udpReadBufferSize: field(uint, 0, "path-manager", "Read buffer of every UDP socket; 0 leaves it to the system.", {
     unit: "bytes",
-    since: "1.15.4"
+    since: "1.15.4",
+    renamedFrom: "rtspUDPReadBufferSize"
   }),
   runOnConnect: field(
     HookCommand,
@@ -108,13 +113,25 @@ export const globalFields = {
     "",
     "auth",
     "SHA-256 of that server's TLS certificate; trusts exactly that certificate, self-signed or not.",
-    { unit: "hex", since: "1.16.1" }
+    { unit: "hex", since: "1.16.1", lacking: "refuse" }
   ),
   authHTTPExclude: field(
     list(AuthPermissionType, { name: "list of permissions" }),
     [],
     "auth",
-    "What everybody may do without the HTTP server being asked, from any address."
+    "What everybody may do without the HTTP server being asked, from any address.",
+    {
+      formerDefaults: [
+        {
+          before: "1.20.1",
+          default: [
+            { action: "api", path: "" },
+            { action: "metrics", path: "" },
+            { action: "pprof", path: "" }
+          ]
+        }
+      ]
+    }
   ),
   authJWTJWKS: field(secretText, "", "auth", "Where `authMethod: jwt` gets its public keys.", { unit: "URL" }),
   authJWTJWKSFingerprint: field(
@@ -137,10 +154,12 @@ export const globalFields = {
     "What everybody may do without a token, from any address."
   ),
   authJWTIssuer: field(text, "", "auth", "The issuer (`iss`) that tokens must name; empty for any.", {
-    since: "1.17.0"
+    since: "1.17.0",
+    lacking: "refuse"
   }),
   authJWTAudience: field(text, "", "auth", "The audience (`aud`) that tokens must name; empty for any.", {
-    since: "1.17.0"
+    since: "1.17.0",
+    lacking: "refuse"
   }),
 
   api: field(boolean, false, "api", "Turn on the control API."),
@@ -155,6 +174,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "apiAllowOrigin"
     }
   ),
@@ -180,6 +200,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "metricsAllowOrigin"
     }
   ),
@@ -201,6 +222,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "pprofAllowOrigin"
     }
   ),
@@ -230,6 +252,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "playbackAllowOrigin"
     }
   ),
@@ -293,7 +316,8 @@ export const globalFields = {
   ),
   rtspTrustedProxies: field(list(IpNetwork), [], "rtsp", "Proxies whose PROXY protocol header is believed.", {
     unit: "IP or CIDR",
-    since: "1.19.1"
+    since: "1.19.1",
+    lacking: "refuse"
   }),
 
   rtmp: field(boolean, true, "rtmp", "Turn on the RTMP server."),
@@ -309,7 +333,8 @@ export const globalFields = {
   rtmpServerCert: field(text, "server.crt", "rtmps", "Certificate for RTMPS, on the node's disk.", { unit: "file" }),
   rtmpTrustedProxies: field(list(IpNetwork), [], "rtmp", "Proxies whose PROXY protocol header is believed.", {
     unit: "IP or CIDR",
-    since: "1.19.1"
+    since: "1.19.1",
+    lacking: "refuse"
   }),
 
   hls: field(boolean, true, "hls", "Turn on the HLS server."),
@@ -324,6 +349,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "hlsAllowOrigin"
     }
   ),
@@ -373,6 +399,7 @@ export const globalFields = {
     "Origins that browsers may call from (CORS); `http://*.example.com` works.",
     {
       since: "1.15.4",
+      lacking: "refuse",
       renamedFrom: "webrtcAllowOrigin"
     }
   ),
@@ -406,7 +433,7 @@ export const globalFields = {
     true,
     "moq",
     "Turn on the Media over QUIC server. It is on by default and writes a key and a certificate into the working folder.",
-    { since: "1.19.0" }
+    { since: "1.19.0", absent: false }
   ),
   moqHTTP2Address: field(text, ":8892", "moq", "Where the web client is served (TCP).", {
     unit: "host:port",

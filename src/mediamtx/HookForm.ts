@@ -3,7 +3,7 @@
  *
  * The caller encodes nothing (wget has no means to), except that MediaMTX form-encodes MTX_QUERY once. Hence:
  * - the first occurrence of a key counts, so nothing that follows can overwrite `event`, `path` or `id`;
- * - `raw_segment_path=` takes everything after it, to the end of the body, as it is;
+ * - `raw_segment_path=` and `raw_query=` take everything after them, to the end of the body, as it is;
  * - `query`, which comes last, may be an older node's raw text: escapes that don't decode are left as they are.
  */
 import * as Either from "effect/Either"
@@ -31,6 +31,9 @@ export const HookFormFields = Schema.Struct({
   segment_path: Schema.optional(Schema.String),
   raw_segment_path: Schema.optional(Schema.String).annotations({
     description: "Not encoded, and takes the rest of the body: it must be the last key"
+  }),
+  raw_query: Schema.optional(Schema.String).annotations({
+    description: "Of MediaMTX before 1.18.1. Not encoded, and takes the rest of the body: it must be the last key"
   })
 }).annotations({ identifier: "HookForm" })
 
@@ -49,6 +52,7 @@ type Key = (typeof keys)[number]
 const isKey = (text: string): text is Key => (keys as ReadonlyArray<string>).includes(text)
 
 const RAW = "raw_segment_path="
+const RAW_QUERY = "raw_query="
 
 /** Undefined when an escape is malformed, or is not UTF-8. */
 const decode = (text: string): string | undefined => {
@@ -73,6 +77,10 @@ const fields = (body: string): Either.Either<Fields, HookFormIssue> => {
   while (start < body.length) {
     if (body.startsWith(RAW, start)) {
       if (!("segmentPath" in out)) out["segmentPath"] = body.slice(start + RAW.length)
+      break
+    }
+    if (body.startsWith(RAW_QUERY, start)) {
+      if (!("query" in out)) out["query"] = body.slice(start + RAW_QUERY.length)
       break
     }
     let end = body.indexOf("&", start)

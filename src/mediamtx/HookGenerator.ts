@@ -78,6 +78,11 @@ export interface HookOptions extends Partial<HookConfiguration> {
   readonly node?: string | undefined
   /** Seconds after which a command gives up, 1 to 300 (default 10). */
   readonly timeout?: number | undefined
+  /**
+   * For MediaMTX before 1.18.1, which hands on the client's query as it came: it is reported as `raw_query`, which takes the
+   * rest of the body.
+   */
+  readonly rawQuery?: boolean | undefined
 }
 
 /** The field of MediaMTX's config that holds the command of each event. */
@@ -190,7 +195,8 @@ export const makeHookGenerator =
     const path: { [F in PathHookField]?: string } = {}
     for (const event of hookEventNames) {
       if (!(options[event] ?? defaultHookConfiguration[event])) continue
-      const text = command({ event, url, body: `event=${event}&${bodies[event]}`, authorization, timeout })
+      const body = options.rawQuery === true ? bodies[event].replace("&query=", "&raw_query=") : bodies[event]
+      const text = command({ event, url, body: `event=${event}&${body}`, authorization, timeout })
       if (event === "connect" || event === "disconnect") global[fields[event]] = text
       else path[fields[event]] = text
     }

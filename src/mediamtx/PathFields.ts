@@ -30,6 +30,10 @@ const recreate = "recreate" satisfies PathReload
 const recorder = "recorder" satisfies PathReload
 const hot = "hot" satisfies PathReload
 
+/** MediaMTX 1.15.0 could switch recording on and off in place, but not change how. */
+const formerly = { formerReload: { before: "1.15.1", reload: recreate } } as const
+const overlay = { formerReload: { before: "1.18.2", reload: recreate } } as const
+
 /**
  * @since 0.1.0
  * @category tables
@@ -82,7 +86,8 @@ export const pathFields = {
     { since: "1.16.0" }
   ),
   alwaysAvailableTracks: field(list(AlwaysAvailableTrackType), [], recreate, "Tracks of the built-in stand-in.", {
-    since: "1.16.0"
+    since: "1.16.0",
+    formerDefaults: [{ before: "1.16.3", default: [{ codec: "H264", sampleRate: 0, channelCount: 0, muLaw: false }] }]
   }),
   alwaysAvailableFile: field(
     text,
@@ -101,20 +106,29 @@ export const pathFields = {
     text,
     "./recordings/%path/%Y-%m-%d_%H-%M-%S-%f",
     recorder,
-    "Where segments go, without extension. `%path` is the name of the path; `%Y %m %d %H %M %S` the local start time, `%f` its microseconds, `%z` the zone; `%s` the Unix time."
+    "Where segments go, without extension. `%path` is the name of the path; `%Y %m %d %H %M %S` the local start time, `%f` its microseconds, `%z` the zone; `%s` the Unix time.",
+    formerly
   ),
-  recordFormat: field(RecordFormat, "fmp4", recorder, "Container of segments. Playback needs fmp4."),
+  recordFormat: field(RecordFormat, "fmp4", recorder, "Container of segments. Playback needs fmp4.", formerly),
   recordPartDuration: field(
     GoDuration,
     "1s",
     recorder,
-    "How often a segment is flushed to disk: the most that a crash or power cut can lose."
+    "How often a segment is flushed to disk: the most that a crash or power cut can lose.",
+    formerly
   ),
   recordMaxPartSize: field(StringSize, "50M", recorder, "Most memory that one unflushed part may take.", {
+    ...formerly,
     unit: "bytes"
   }),
-  recordSegmentDuration: field(GoDuration, "1h", recorder, "Least length of a segment; at most 1d."),
-  recordDeleteAfter: field(GoDuration, "1d", recorder, "Age at which segments are deleted; 0s keeps them for good."),
+  recordSegmentDuration: field(GoDuration, "1h", recorder, "Least length of a segment; at most 1d.", formerly),
+  recordDeleteAfter: field(
+    GoDuration,
+    "1d",
+    recorder,
+    "Age at which segments are deleted; 0s keeps them for good.",
+    formerly
+  ),
 
   overridePublisher: field(
     boolean,
@@ -168,7 +182,7 @@ export const pathFields = {
     [32768, 60999],
     recreate,
     "First and last local port for packets to an RTSP source.",
-    { unit: "port", since: "1.16.0" }
+    { unit: "port", since: "1.16.0", formerDefaults: [{ before: "1.19.3", default: [10000, 65535] }] }
   ),
 
   rtpSDP: field(text, "", recreate, "Session description (SDP) of an RTP source, which can't describe itself."),
@@ -255,8 +269,14 @@ export const pathFields = {
   rpiCameraFlickerPeriod: field(uint, 0, hot, "Period of flickering light to cancel out; 0 for none.", {
     unit: "microseconds"
   }),
-  rpiCameraTextOverlayEnable: field(boolean, false, hot, "Print text on the picture."),
-  rpiCameraTextOverlay: field(text, "%Y-%m-%d %H:%M:%S - MediaMTX", hot, "The text to print, in strftime's syntax."),
+  rpiCameraTextOverlayEnable: field(boolean, false, hot, "Print text on the picture.", overlay),
+  rpiCameraTextOverlay: field(
+    text,
+    "%Y-%m-%d %H:%M:%S - MediaMTX",
+    hot,
+    "The text to print, in strftime's syntax.",
+    overlay
+  ),
   rpiCameraCodec: field(
     RpiCodec,
     "auto",

@@ -35,6 +35,8 @@ export interface RefreshLoopOptions {
   readonly file?: string | undefined
   /** Seconds after which one poll gives up, 1 to 300 (default 30). */
   readonly timeout?: number | undefined
+  /** The release of MediaMTX that the node has told, to be told with each poll. */
+  readonly version?: string | undefined
 }
 
 /**
@@ -94,7 +96,7 @@ export const refreshLoopCommand = (options: RefreshLoopOptions): string => {
   const every = wholeSeconds("refresh.every", options.every ?? defaultRefreshEvery, 2, 3600)
   const timeout = wholeSeconds("refresh.timeout", options.timeout ?? 30, 1, 300)
   const file = plainFile("refresh.file", options.file ?? defaultConfigFile)
-  const url = managerUrl(options.base, "", { node: options.node, every: String(every) })
+  const url = managerUrl(options.base, "", { node: options.node, every: String(every), version: options.version })
   const secret = plainSecret("key", options.secret)
   const fetch =
     `busybox timeout ${timeout} busybox wget -q -O "${file}.new" --header "Authorization: Bearer ${secret}"` +

@@ -7,18 +7,23 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import type { CommandTextError } from "../mediamtx/CommandText.js"
+import { CommandTextError } from "../mediamtx/CommandText.js"
+import { baselineVersion, currentVersion, type MediaMTXVersion } from "../mediamtx/ConfigField.js"
+import { type OlderRelease, olderRelease } from "../mediamtx/ConfigForVersion.js"
 import type { ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import { parseVersion } from "../mediamtx/MediaMTXVersion.js"
 import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
 import { Credentials } from "./Credentials.js"
 import { judgeChange } from "./internal/configChange.js"
 import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
-import type { RenderFailed } from "./RenderFailed.js"
+import { labelsOf } from "./NodeLabels.js"
+import { RenderFailed } from "./RenderFailed.js"
 
 /** The last line of every rendered config. */
 export { END_MARKER } from "../mediamtx/EndMarker.js"
@@ -38,6 +43,8 @@ export interface RenderedConfig {
   readonly etag: string
   /** Revision of the ConfigSource that it was rendered from. */
   readonly revision: number
+  /** The release whose words it is in, where that is not the newest that is known. Absent: the newest. */
+  readonly mediamtxVersion?: MediaMTXVersion | undefined
   readonly warnings: ReadonlyArray<ConfigIssue>
 }
 
@@ -46,8 +53,11 @@ export interface ConfigRendererShape {
    * The node's config. Cached per node until the source changes, so that a poll costs a look-up.
    * When a change makes this node's config invalid, its last good one stays in force (and `failures` says so);
    * `RenderFailed` only when there has never been a good one.
+   *
+   * `reported` is what the node says its MediaMTX is, `v1.19.3`: the config is in that release's words. Without it, or when
+   * no release can be read from it, the label `mediamtx-version` counts, then the option of this name.
    */
-  readonly render: (node: NodeId) => Effect.Effect<RenderedConfig, RenderFailed>
+  readonly render: (node: NodeId, reported?: string | null | undefined) => Effect.Effect<RenderedConfig, RenderFailed>
   /** Fires after each change of the source, when renders may differ. */
   readonly changes: Stream.Stream<{ readonly revision: number }>
   /** Nodes whose newest config can't be rendered, with why. */
@@ -75,7 +85,7 @@ export interface ConfigPreview {
   /** What would be. */
   readonly after: FleetConfig
   /** The text that the node would be given; `RenderFailed` where it would keep what it has. */
-  readonly render: (node: NodeId) => Effect.Effect<string, RenderFailed>
+  readonly render: (node: NodeId, reported?: string | null | undefined) => Effect.Effect<string, RenderFailed>
 }
 
 export class ConfigRenderer extends Context.Tag("mtx-manager/ConfigRenderer")<ConfigRenderer, ConfigRendererShape>() {}
@@ -99,6 +109,7 @@ class Rendered implements RenderedConfig {
     readonly node: NodeId,
     readonly hash: string,
     readonly revision: number,
+    readonly target: Target,
     variant: Variant,
     token: Redacted.Redacted
   ) {
@@ -111,17 +122,53 @@ class Rendered implements RenderedConfig {
     return decoder.decode(this.bytes)
   }
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#variant.bytes(this.node, Redacted.value(this.#token))
+    return this.#variant.bytes(this.node, Redacted.value(this.#token), this.target.reported)
+  }
+  get mediamtxVersion(): MediaMTXVersion | undefined {
+    return this.target.release?.version
   }
   get variant(): Variant {
     return this.#variant
   }
   atRevision(revision: number): Rendered {
-    return revision === this.revision ? this : new Rendered(this.node, this.hash, revision, this.#variant, this.#token)
+    return revision === this.revision
+      ? this
+      : new Rendered(this.node, this.hash, revision, this.target, this.#variant, this.#token)
   }
 }
 
 const decoder = new TextDecoder()
+
+/** Which MediaMTX a config is for. */
+interface Target {
+  /** Undefined: the newest that is known. */
+  readonly release: OlderRelease | undefined
+  /** What the node itself said. */
+  readonly reported: MediaMTXVersion | undefined
+}
+/** Nodes poll all the time, and say the same each time. */
+const versions = new Map<string, MediaMTXVersion | undefined>()
+const versionOf = (text: string | null | undefined): MediaMTXVersion | undefined => {
+  if (text === undefined || text === null) return undefined
+  const known = versions.get(text)
+  if (known !== undefined || versions.has(text)) return known
+  if (versions.size >= 256) versions.clear()
+  const version = parseVersion(text)
+  versions.set(text, version)
+  return version
+}
+
+const newest: Target = { release: undefined, reported: undefined }
+
+/** The label that states the release of nodes that don't say it. */
+const VERSION_LABEL = "mediamtx-version"
+
+const tooOld = (node: NodeId, version: MediaMTXVersion): RenderFailed =>
+  new RenderFailed({
+    node,
+    message: `the config of node ${node} can't be rendered: MediaMTX ${version} is older than ${baselineVersion}, the oldest whose settings are known`,
+    issues: []
+  })
 
 const sha256 = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
   Effect.map(
@@ -145,16 +192,39 @@ export const make = (
     const settings: Settings = yield* makeSettings(options)
     const source = yield* ConfigSource
     const credentials = yield* Credentials
-    const variants = new Variants(settings)
+    const fallback = options.mediamtxVersion === undefined ? undefined : parseVersion(options.mediamtxVersion)
+    if (options.mediamtxVersion !== undefined && (fallback === undefined || olderRelease(fallback) === "unknown")) {
+      return yield* new CommandTextError({
+        option: "mediamtxVersion",
+        message: `mediamtxVersion is not a release of MediaMTX that is known; use ${baselineVersion} to ${currentVersion}`
+      })
+    }
+    /** One for each release that nodes run. */
+    const variants = new Map<OlderRelease | undefined, Variants>()
     // Undefined: has been given a config, of which a newer one exists by now.
     const rendered = new Map<NodeId, Rendered | undefined>()
     let seen: FleetConfig | undefined
+
+    const given = (node: NodeId, release: OlderRelease | undefined): boolean => {
+      const known = rendered.get(node)
+      return known === undefined ? rendered.has(node) : known.target.release === release
+    }
+
+    const variantsOf = (fleet: FleetConfig, release: OlderRelease | undefined): Variants => {
+      let found = variants.get(release)
+      if (found === undefined) {
+        found = new Variants({ ...settings, release })
+        found.follow(fleet, (node) => given(node, release))
+        variants.set(release, found)
+      }
+      return found
+    }
 
     /** What nobody can ask for any more is let go, but for last good configs. */
     const follow = (fleet: FleetConfig) => {
       if (fleet === seen) return
       seen = fleet
-      variants.follow(fleet, (node) => rendered.has(node))
+      for (const [release, each] of variants) each.follow(fleet, (node) => given(node, release))
     }
 
     /** The parts of an outdated config must not live on because a node that is gone once had it. */
@@ -162,19 +232,40 @@ export const make = (
       for (const [node, config] of rendered) if (config?.variant === variant) rendered.set(node, undefined)
     }
 
-    /** What was rendered from this very config. */
-    const fresh = (node: NodeId, fleet: FleetConfig): Rendered | undefined => {
+    /** What was rendered from this very config, for what the node says it runs. */
+    const fresh = (node: NodeId, fleet: FleetConfig, reported: MediaMTXVersion | undefined): Rendered | undefined => {
       const known = rendered.get(node)
-      return known !== undefined && known.revision === fleet.revision && fleet === seen ? known : undefined
+      return known !== undefined &&
+        known.revision === fleet.revision &&
+        fleet === seen &&
+        known.target.reported === reported
+        ? known
+        : undefined
     }
 
-    const renderNow = Effect.fnUntraced(function* (node: NodeId) {
+    const targetOf = (
+      fleet: FleetConfig,
+      node: NodeId,
+      reported: MediaMTXVersion | undefined
+    ): Either.Either<Target, RenderFailed> => {
+      const label = reported === undefined && fleet.labels !== undefined ? labelsOf(fleet.labels, node) : undefined
+      const version = reported ?? parseVersion(label?.[VERSION_LABEL] ?? "") ?? fallback
+      if (version === undefined) return Either.right(newest)
+      const release = olderRelease(version)
+      if (release === "unknown") return Either.left(tooOld(node, version))
+      return Either.right({ release: release === "current" ? undefined : release, reported })
+    }
+
+    const renderNow = Effect.fnUntraced(function* (node: NodeId, reported: MediaMTXVersion | undefined) {
       const fleet = yield* source.current
-      const current = fresh(node, fleet)
+      const current = fresh(node, fleet, reported)
       if (current !== undefined) return current
-      const known = rendered.get(node)
+      const target = yield* targetOf(fleet, node, reported)
+      const before = rendered.get(node)
+      // A config in the words of another release is none that could be kept.
+      const known = before !== undefined && before.target.release === target.release ? before : undefined
       follow(fleet)
-      const found = variants.find(fleet, node)
+      const found = variantsOf(fleet, target.release).find(fleet, node)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
       if (found._tag === "Failed") {
         // Its labels have changed, and what it should get now can't be rendered: it keeps what it has.
@@ -182,14 +273,14 @@ export const make = (
         return yield* found.failure
       }
       if (found.replaced !== undefined) forget(found.replaced)
-      if (known !== undefined && known.variant === found.variant) {
+      if (known !== undefined && known.variant === found.variant && known.target.reported === reported) {
         const again = known.atRevision(found.revision)
         rendered.set(node, again)
         return again
       }
       const token = yield* credentials.nodeToken(node)
-      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token)))
-      const made = new Rendered(node, hash, found.revision, found.variant, token)
+      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), reported))
+      const made = new Rendered(node, hash, found.revision, target, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {
           rendered.delete(oldest)
@@ -200,10 +291,11 @@ export const make = (
       return made
     })
 
-    const render: ConfigRendererShape["render"] = (node) => {
+    const render: ConfigRendererShape["render"] = (node, reported) => {
+      const version = versionOf(reported)
       const fleet = source.unsafeCurrent?.()
-      const current = fleet === undefined ? undefined : fresh(node, fleet)
-      return current === undefined ? renderNow(node) : Effect.succeed(current)
+      const current = fleet === undefined ? undefined : fresh(node, fleet, version)
+      return current === undefined ? renderNow(node, version) : Effect.succeed(current)
     }
 
     const preview = (change: ConfigChange): Effect.Effect<ConfigPreview, InvalidConfig> =>
@@ -211,17 +303,27 @@ export const make = (
         const before = yield* source.current
         const after = yield* judgeChange(before, change)
         // Apart from the prepared configs of nodes, which must not hear of a change that may never be made.
-        const tried = new Variants(settings)
-        tried.follow(after, () => false)
+        const tried = new Map<OlderRelease | undefined, Variants>()
+        const triedFor = (release: OlderRelease | undefined): Variants => {
+          let found = tried.get(release)
+          if (found === undefined) {
+            found = new Variants({ ...settings, release })
+            found.follow(after, () => false)
+            tried.set(release, found)
+          }
+          return found
+        }
         return {
           before,
           after,
-          render: (node) =>
+          render: (node, reported) =>
             Effect.gen(function* () {
-              const found = tried.find(after, node)
+              const version = versionOf(reported)
+              const { release } = yield* targetOf(after, node, version)
+              const found = triedFor(release).find(after, node)
               if (found._tag === "Failed") return yield* found.failure
               const token = yield* credentials.nodeToken(node)
-              return decoder.decode(found.variant.bytes(node, Redacted.value(token)))
+              return decoder.decode(found.variant.bytes(node, Redacted.value(token), version))
             })
         }
       })
@@ -232,7 +334,11 @@ export const make = (
       changes: Stream.map(source.changes, ({ revision }) => ({ revision })),
       failures: Effect.map(source.current, (fleet) => {
         follow(fleet)
-        return variants.failures()
+        variantsOf(fleet, undefined)
+        // A node that changed its release may have failed for both.
+        const all = new Map<NodeId, RenderFailed>()
+        for (const each of variants.values()) for (const failed of each.failures()) all.set(failed.node, failed)
+        return [...all.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
       })
     }
   })

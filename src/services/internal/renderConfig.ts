@@ -11,6 +11,14 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import { CommandTextError, managerUrl } from "../../mediamtx/CommandText.js"
+import type { MediaMTXVersion } from "../../mediamtx/ConfigField.js"
+import {
+  type Fitting,
+  hasRawQuery,
+  type LackingPolicy,
+  makeFitting,
+  type OlderRelease
+} from "../../mediamtx/ConfigForVersion.js"
 import { type ConfigIssue, InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
 import type { ConfigValidator } from "../../mediamtx/ConfigValidation.js"
 import { END_MARKER } from "../../mediamtx/EndMarker.js"
@@ -62,6 +70,16 @@ export interface RenderOptions {
   readonly refresh?: RefreshOptions | undefined
   /** Hooks and auth questions go to the relay of the node's updater (absent: to the manager). */
   readonly relay?: RelayOptions | undefined
+  /**
+   * The MediaMTX that nodes run which don't say it themselves and for which no label `mediamtx-version` says it: `1.19.3`.
+   * Absent: the newest that is known.
+   */
+  readonly mediamtxVersion?: string | undefined
+  /**
+   * What becomes of values that a node's older MediaMTX has no field for: `drop` (default) leaves them out with a warning,
+   * `refuse` lets the node keep the config that it has. What guards something is refused in any case.
+   */
+  readonly unknownFields?: LackingPolicy | undefined
 }
 
 /** Options with their defaults. */
@@ -73,6 +91,9 @@ export interface Settings {
   readonly authHTTPExclude: ReadonlyArray<AuthPermission> | undefined
   readonly refresh: { readonly every: number; readonly path: string; readonly file: string | undefined } | undefined
   readonly relay: Relay | undefined
+  /** Undefined: the newest that is known. */
+  readonly release: OlderRelease | undefined
+  readonly unknownFields: LackingPolicy
 }
 
 /** Everything about a config of which the text is made, for one node. */
@@ -117,7 +138,9 @@ export const makeSettings = (options: RenderOptions): Either.Either<Settings, Co
                 file: options.refresh?.file
               }
             : undefined,
-        relay: options.relay === undefined ? undefined : makeRelay(options.relay)
+        relay: options.relay === undefined ? undefined : makeRelay(options.relay),
+        release: undefined,
+        unknownFields: options.unknownFields ?? "drop"
       }
       // With a relay and without, as nodes may differ in that.
       makeOurs(settings, sample.node, sample.token)
@@ -133,7 +156,7 @@ const commandTextError = (cause: unknown): CommandTextError => {
   throw cause
 }
 
-export const makeOurs = (settings: Settings, node: string, token: string): Ours => {
+export const makeOurs = (settings: Settings, node: string, token: string, version?: MediaMTXVersion): Ours => {
   const relay = settings.relay?.has(node) === true ? settings.relay.url : undefined
   const base = relay ?? settings.base
   return {
@@ -141,12 +164,18 @@ export const makeOurs = (settings: Settings, node: string, token: string): Ours 
       settings.hooks === undefined
         ? { global: {}, path: {} }
         : checkHookCommands(
-            settings.hooks({ base: managerUrl(base, "/hooks", {}), key: token, node, ...settings.hookConfiguration })
+            settings.hooks({
+              base: managerUrl(base, "/hooks", {}),
+              key: token,
+              node,
+              ...(settings.release !== undefined && hasRawQuery(settings.release.version) && { rawQuery: true }),
+              ...settings.hookConfiguration
+            })
           ),
     refresh:
       settings.refresh === undefined
         ? undefined
-        : refreshPath({ ...settings.refresh, base: settings.base, node, secret: token }),
+        : refreshPath({ ...settings.refresh, base: settings.base, node, secret: token, version }),
     authAddress: managerUrl(base, "/auth", { node, token }),
     relay
   }
@@ -155,8 +184,8 @@ export const makeOurs = (settings: Settings, node: string, token: string): Ours 
 /** One user config prepared for any number of nodes. */
 export interface Variant {
   readonly warnings: ReadonlyArray<ConfigIssue>
-  /** The whole text for one node, in UTF-8. */
-  readonly bytes: (node: string, token: string) => Uint8Array<ArrayBuffer>
+  /** The whole text for one node, in UTF-8. `version` is what the node itself says it runs; its refresh loop repeats it. */
+  readonly bytes: (node: string, token: string, version?: MediaMTXVersion) => Uint8Array<ArrayBuffer>
 }
 
 export interface VariantOptions {
@@ -182,8 +211,7 @@ const know = (name: string, path: PathConfig): KnownPath => {
 }
 
 /** A validated config is plain data: objects, lists, strings, numbers, booleans. */
-const asYaml = (value: MediaMTXConfig | PathConfig | MediaMTXConfig[keyof MediaMTXConfig]): YamlValue =>
-  value as unknown as YamlValue
+const asYaml = (value: unknown): YamlValue => value as YamlValue
 
 const pathHookEvents = [
   "init",
@@ -345,23 +373,35 @@ export const makeVariant = (
     const inert = validator.validate({ ...complete, paths: { [ours.refresh.name]: ours.refresh.config } })
     if (Either.isLeft(inert)) return Either.left(inert.left)
   }
+  const fitting = settings.release && makeFitting(settings.release, complete, settings.unknownFields)
+  const fitted = fitting && fitTheirs(fitting, theirs, defaults, perPath ? theirPaths : paths)
+  const refused = fitted?.issues.filter(({ severity }) => severity === "error") ?? []
+  if (refused.length > 0) return Either.left(new InvalidConfig({ issues: refused }))
+  if (fitted !== undefined) warnings.push(...fitted.issues)
   const told = new Set(warnings.map(({ fieldText, rule }) => `${rule} ${fieldText}`))
   for (const found of valid.right.warnings) if (!told.has(`${found.rule} ${found.fieldText}`)) warnings.push(found)
 
   const start = (): string => {
     let text = head
-    for (const [field, value] of Object.entries(theirs)) text += renderSection(field, asYaml(value))
+    for (const [field, value] of Object.entries(fitted?.globals ?? theirs)) text += renderSection(field, asYaml(value))
     return hasPaths ? `${text}paths:\n` : text
   }
-  const tail = (node: string, token: string): string => {
-    const mine = makeOurs(settings, node, token)
+  const pathAs = (name: string, path: PathConfig): PathConfig => fitting?.path(["paths", name], path).values ?? path
+  const tail = (node: string, token: string, version?: MediaMTXVersion): string => {
+    const mine = makeOurs(settings, node, token, version)
     let text = ""
-    if (perPath) for (const name of names) text += renderPath(name, asYaml(pathOf(name, mine)))
-    if (refreshes && mine.refresh !== undefined) text += renderPath(mine.refresh.name, { ...mine.refresh.config })
+    if (perPath) for (const name of names) text += renderPath(name, asYaml(pathAs(name, pathOf(name, mine))))
+    if (refreshes && mine.refresh !== undefined) {
+      text += renderPath(mine.refresh.name, asYaml(pathAs(mine.refresh.name, { ...mine.refresh.config })))
+    }
     text += `# Of mtx-manager, for node ${node}.\n`
     if (mine.relay !== undefined) text += relayLine(mine.relay)
-    for (const [field, value] of Object.entries(globalsOf(mine))) text += renderSection(field, asYaml(value))
-    const all = defaultsOf(mine)
+    const last = globalsOf(mine)
+    const lastFitted = fitting === undefined ? last : { ...fitting.globals(last).values, ...fitting.added }
+    for (const [field, value] of Object.entries(lastFitted)) text += renderSection(field, asYaml(value))
+    const mineAll = defaultsOf(mine)
+    const all =
+      fitting === undefined ? mineAll : { ...fitted?.pathDefaults, ...fitting.path(["pathDefaults"], mineAll).values }
     if (Object.keys(all).length > 0) text += renderSection("pathDefaults", asYaml(all))
     return `${text}${END_MARKER}\n`
   }
@@ -369,15 +409,15 @@ export const makeVariant = (
   try {
     const parts: ReadonlyArray<Uint8Array> = [
       encoder.encode(start()),
-      ...(perPath ? [] : entries.map(({ text }) => text))
+      ...(perPath ? [] : entries.map(({ name, text }) => fitted?.texts.get(name) ?? text))
     ]
     tail(sample.node, sample.token)
     let joined: Uint8Array | undefined
     let uses = 0
     return Either.right({
       warnings,
-      bytes: (node, token) => {
-        const end = encoder.encode(tail(node, token))
+      bytes: (node, token, version) => {
+        const end = encoder.encode(tail(node, token, version))
         const all = concat(joined === undefined ? [...parts, end] : [joined, end])
         // A copy, because this array belongs to whoever asked.
         if (joined === undefined && options.shared && ++uses > 1) joined = all.slice(0, all.length - end.length)
@@ -391,6 +431,26 @@ export const makeVariant = (
 }
 
 const none: PathConfig = Object.freeze({})
+
+/** The user's part in the words of an older release. */
+const fitTheirs = (
+  fitting: Fitting,
+  globals: MediaMTXConfig,
+  defaults: PathConfig,
+  paths: Readonly<Record<string, PathConfig | null>>
+) => {
+  const top = fitting.globals(globals)
+  const issues = [...top.issues, ...fitting.path(["pathDefaults"], defaults).issues]
+  /** Of those paths that had to change. */
+  const texts = new Map<string, Uint8Array>()
+  for (const [name, given] of Object.entries(paths)) {
+    const path = given ?? none
+    const { issues: found, values } = fitting.path(["paths", name], path)
+    if (found.length > 0) issues.push(...found)
+    if (values !== path) texts.set(name, know(name, values).text)
+  }
+  return { globals: top.values, pathDefaults: top.pathDefaults, issues, texts }
+}
 
 const empty = new InvalidConfig({
   issues: [
