@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import type { SessionKind } from "../../src/mediamtx/SessionKind.js"
+import type { CommandResult } from "../../src/services/NodeCommand.js"
 import type { Heartbeat, ReportedPath } from "../../src/services/NodeRegistry.js"
 import { readCommand } from "./Commands.js"
 import * as ConfigChecker from "./ConfigChecker.js"
@@ -17,6 +19,9 @@ import * as Store from "./Store.js"
 
 /** Until something fit is in place, MediaMTX waits for this updater: ask more often than every INTERVAL. */
 const EAGER = Schedule.exponential("500 millis").pipe(Schedule.jittered)
+
+/** How many commands are remembered that were done: more than the manager gives at a time. */
+const OBEYED = 1000
 
 /** Reports with more than this are sent without the list of paths: the manager reads no more than 1 MiB. */
 const MAX_PATHS_JSON = 900 * 1024
@@ -94,21 +99,52 @@ const make = (settings: Settings) =>
     const reportNow = yield* Queue.sliding<void>(1)
     const ticks = Schedule.spaced(settings.interval).pipe(Schedule.jittered)
 
+    // What is to be confirmed with the next heartbeat; and what was done, since a command comes again until the manager has
+    // its confirmation on disk. Both belong to the fiber that reports.
+    let results: ReadonlyArray<CommandResult> = []
+    const obeyed = new Map<string, CommandResult>()
+    const confirm = (result: CommandResult) => {
+      results = [...results.filter(({ command }) => command !== result.command), result]
+    }
+
+    const kick = Effect.fnUntraced(function* (
+      session: SessionKind,
+      id: string
+    ): Effect.fn.Return<Omit<CommandResult, "command">> {
+      const what = `${session} ${id}`
+      if (server === undefined) {
+        yield* Effect.logWarning(`${what} can't be ended: MEDIAMTX_API is not set`)
+        return { outcome: "failed", message: "MEDIAMTX_API of mtx-updater is not set" }
+      }
+      return yield* server.kick(session, id).pipe(
+        Effect.tap((found) => Effect.logInfo(found ? `${what} was ended` : `${what} was over already`)),
+        Effect.map((found) => ({ outcome: found ? ("done" as const) : ("gone" as const) })),
+        Effect.catchAll((error) =>
+          Effect.as(Effect.logWarning(`${what} could not be ended: ${error.message}`), {
+            outcome: "failed" as const,
+            message: error.message
+          })
+        )
+      )
+    })
+
     const obey = Effect.fnUntraced(function* (given: unknown) {
       const read = readCommand(given)
       if (read._tag === "None") {
         return yield* Effect.logWarning("the manager gave a command that this updater does not know: left out")
       }
-      const command = read.value
-      if (command.type === "refresh") return yield* Queue.offer(deliverNow, undefined)
-      const what = `${command.session} ${command.id}`
-      if (server === undefined) {
-        return yield* Effect.logWarning(`${what} can't be ended: MEDIAMTX_API is not set`)
-      }
-      yield* server.kick(command.session, command.id).pipe(
-        Effect.flatMap((found) => Effect.logInfo(found ? `${what} was ended` : `${what} was over already`)),
-        Effect.catchAll((error) => Effect.logWarning(`${what} could not be ended: ${error.message}`))
-      )
+      const wish = read.value
+      const before = wish.command === undefined ? undefined : obeyed.get(wish.command)
+      if (before !== undefined) return confirm(before)
+      const result =
+        wish.type === "refresh"
+          ? yield* Effect.as(Queue.offer(deliverNow, undefined), { outcome: "done" as const })
+          : yield* kick(wish.session, wish.id)
+      if (wish.command === undefined) return
+      if (obeyed.size >= OBEYED) for (const oldest of obeyed.keys()) if (obeyed.delete(oldest)) break
+      const done = { ...result, command: wish.command }
+      obeyed.set(wish.command, done)
+      confirm(done)
     })
 
     let managerProblem: string | undefined
@@ -123,11 +159,13 @@ const make = (settings: Settings) =>
       )
       const { paths, problem, startedAt, version }: Sight = seen
       const error = [report.problem, problem].filter((text) => text !== undefined).join("; ")
+      const confirming = results.slice(0, OBEYED)
       const reply = yield* manager.heartbeat({
         instance,
         status: error === "" ? "ok" : "failed",
         every: Duration.toSeconds(settings.interval),
         ...(error === "" ? {} : { error: error.slice(0, 2000) }),
+        ...(confirming.length === 0 ? {} : { commands: confirming }),
         ...(report.appliedHash === undefined ? {} : { appliedHash: report.appliedHash }),
         ...(version === undefined ? {} : { mediamtxVersion: version }),
         ...(startedAt === undefined ? {} : { startedAt }),
@@ -137,7 +175,9 @@ const make = (settings: Settings) =>
       managerProblem = undefined
       const { inPlace } = yield* delivery.report
       if (reply.configHash !== null && reply.configHash !== inPlace) yield* Queue.offer(deliverNow, undefined)
+      results = results.slice(confirming.length)
       yield* Effect.forEach(reply.commands, obey, { discard: true })
+      if (results.length > 0) yield* Queue.offer(reportNow, undefined)
     }).pipe(
       Effect.catchAll((error) => {
         if (managerProblem === error.message) return Effect.void

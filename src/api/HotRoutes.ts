@@ -25,6 +25,8 @@ import { type AuthDecision, AuthPolicy } from "../services/AuthPolicy.js"
 import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } from "../services/ConfigRenderer.js"
 import { FleetState } from "../services/FleetState.js"
 import { HookBus } from "../services/HookBus.js"
+import { NodeCommands } from "../services/NodeCommands.js"
+import { NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
 import { Heartbeat, NodeRegistry, type Observation } from "../services/NodeRegistry.js"
 import type { Principal } from "../services/Principal.js"
@@ -174,6 +176,9 @@ const andThen = <A, E, B, E2>(
   return known === undefined ? Effect.flatMap(self, f) : f(known.value)
 }
 
+/** What was wrong before a boot is over. */
+const BOOTS = { applied: undefined, error: null }
+
 /** Seconds after which a node may ask again where the manager can't answer now. */
 const RETRY_AFTER = 5
 
@@ -197,6 +202,8 @@ export const make = Effect.gen(function* () {
   const registry = yield* NodeRegistry
   const renderer = yield* ConfigRenderer
   const fleet = yield* FleetState
+  const commands = yield* NodeCommands
+  const configs = yield* NodeConfigs
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
 
@@ -355,14 +362,17 @@ export const make = Effect.gen(function* () {
 
   const configFor = (params: ConfigParams, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
     const condition = request.header("if-none-match")
+    const applied = params.every === undefined ? undefined : hashIn(condition)
     observe(params.node, {
       via: "config",
       address: request.address,
       nextWithin: params.every === undefined ? undefined : params.every * 1000,
-      appliedHash: params.every === undefined ? undefined : hashIn(condition),
+      appliedHash: applied,
       boot: params.boot === "1" ? true : undefined
     })
     const send = (config: RenderedConfig): Effect.Effect<HotResponse.HotResponse> => {
+      if (applied !== undefined) configs.unsafeNote(params.node, config.hash, { applied, error: undefined })
+      else configs.unsafeNote(params.node, config.hash, params.boot === "1" ? BOOTS : undefined)
       const reply = repliesFor(config)
       if (reply === undefined) {
         return Effect.zipRight(
@@ -396,7 +406,13 @@ export const make = Effect.gen(function* () {
 
   const recordHeartbeat = Effect.fnUntraced(
     function* (node: NodeId, beat: Heartbeat, request: HotRequest) {
-      yield* registry.heartbeat(node, beat, { address: request.address })
+      const { error } = yield* registry.heartbeat(node, beat, { address: request.address })
+      if (beat.commands !== undefined) {
+        // Noted in memory: after a restart they go out once more, and are confirmed once more.
+        yield* commands
+          .confirm(node, beat.commands)
+          .pipe(Effect.catchAll((problem) => Effect.logError("what became of commands could not be noted", problem)))
+      }
       if (beat.paths !== undefined) {
         // The report itself is noted: a picture that could not be corrected now is corrected by the next one.
         yield* fleet
@@ -407,7 +423,8 @@ export const make = Effect.gen(function* () {
         Effect.map((rendered) => rendered.hash),
         Effect.catchAll(() => Effect.succeed(null))
       )
-      const reply: HeartbeatReply = { configHash, commands: [] }
+      configs.unsafeNote(node, configHash, { applied: beat.appliedHash, error })
+      const reply: HeartbeatReply = { configHash, commands: commands.unsafeTake(node) }
       count(counted.heartbeat)
       return HotResponse.json(200, reply)
     },
@@ -480,6 +497,14 @@ export const make = Effect.gen(function* () {
 export { internalError } from "./Defect.js"
 
 /** What the hot routes stand on. */
-export type Requirements = Access | AuthPolicy | HookBus | NodeRegistry | ConfigRenderer | FleetState
+export type Requirements =
+  | Access
+  | AuthPolicy
+  | HookBus
+  | NodeRegistry
+  | ConfigRenderer
+  | FleetState
+  | NodeCommands
+  | NodeConfigs
 
 export const layer: Layer.Layer<HotRoutes, never, Requirements> = Layer.effect(HotRoutes, make)

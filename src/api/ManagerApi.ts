@@ -19,6 +19,7 @@ import { tidySpec } from "./OpenApiSpec.js"
 import { PlanApi } from "./PlanApi.js"
 import { PlaybackApi } from "./PlaybackApi.js"
 import { RecordingsApi } from "./RecordingsApi.js"
+import { SessionsApi } from "./SessionsApi.js"
 import { StateApi } from "./StateApi.js"
 import { TokensApi } from "./TokensApi.js"
 
@@ -27,6 +28,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(AuthApi)
   .add(HooksApi)
   .add(NodesApi)
+  .add(SessionsApi)
   .add(StateApi)
   .add(PlanApi)
   .add(RecordingsApi)

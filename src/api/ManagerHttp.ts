@@ -25,8 +25,11 @@ import * as ConfigPlan from "../services/ConfigPlan.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
+import { NodeCommands } from "../services/NodeCommands.js"
+import { type NodeConfig, NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, NodeId } from "../services/NodeId.js"
-import { NodeRegistry } from "../services/NodeRegistry.js"
+import { type NodeRecord, NodeRegistry } from "../services/NodeRegistry.js"
+import type { SessionKick } from "../services/SessionKick.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
@@ -35,12 +38,14 @@ import * as EventStream from "./EventStream.js"
 import * as HotResponse from "./HotResponse.js"
 import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
+import type { NodeView } from "./NodesApi.js"
 import { fromDecodeError } from "./Params.js"
 import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
 import * as Query from "./Query.js"
 import * as RouteTable from "./RouteTable.js"
 import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
+import { sessionsGroup } from "./SessionsHandlers.js"
 import * as StorageRoutes from "./StorageRoutes.js"
 import { tokensGroup } from "./TokensHandlers.js"
 
@@ -224,23 +229,46 @@ const unavailable =
   (error: unknown): Effect.Effect<never, Unavailable> =>
     Effect.zipRight(Effect.logError(message, error), Effect.fail(new Unavailable({ message, retryAfter: 5 })))
 
+/** Of a node beyond as many as are followed. */
+const noConfig = (record: NodeRecord): NodeConfig => ({
+  configStatus: "unknown",
+  configSince: record.firstSeen,
+  wantedHash: null,
+  wantedSince: null
+})
+
 const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
   Effect.gen(function* () {
     const registry = yield* NodeRegistry
     const hot = yield* HotRoutes.HotRoutes
+    const renderer = yield* ConfigRenderer
+    const configs = yield* NodeConfigs
+    const commands = yield* NodeCommands
+    /** Asks for the node's config, so that the answer is of now and not of the node's last call. */
+    const view = (record: NodeRecord): Effect.Effect<NodeView> =>
+      Effect.map(Effect.option(renderer.render(record.id)), (rendered) => {
+        configs.unsafeNote(record.id, Option.isSome(rendered) ? rendered.value.hash : null)
+        return { ...record, ...(configs.unsafeGet(record.id) ?? noConfig(record)) }
+      })
     const failed = unavailable("the node registry can't be read")
     const notFound = (id: NodeId) => new NotFound({ message: `no node ${id} has ever called` })
     return handlers
-      .handle("list", () => Effect.catchAll(registry.list, failed))
+      .handle("list", () =>
+        Effect.flatMap(Effect.catchAll(registry.list, failed), (records) => Effect.forEach(records, view))
+      )
       .handle("get", ({ path }) =>
         Effect.flatMap(Effect.catchAll(registry.get(path.id), failed), (found) =>
-          Option.isSome(found) ? Effect.succeed(found.value) : Effect.fail(notFound(path.id))
+          Option.isSome(found) ? view(found.value) : Effect.fail(notFound(path.id))
         )
       )
       .handle("remove", ({ path }) =>
-        Effect.zipRight(hot.forget(path.id), registry.remove(path.id)).pipe(
+        hot.forget(path.id).pipe(
+          Effect.zipRight(registry.remove(path.id)),
+          Effect.zipRight(configs.forget(path.id)),
+          Effect.zipRight(commands.forget(path.id)),
           Effect.catchTags({
             NodeNotFound: () => Effect.fail(notFound(path.id)),
+            NodeCommandsError: unavailable("the node's commands could not be removed"),
             NodeRegistryError: unavailable("the node could not be removed")
           })
         )
@@ -371,6 +399,7 @@ const groups = Layer.mergeAll(
   hooksGroup,
   authGroup,
   nodesGroup,
+  sessionsGroup,
   stateGroup,
   planGroup,
   tokensGroup,
@@ -417,6 +446,9 @@ export const layer: Layer.Layer<
   | FleetState
   | HookBus
   | ConfigRenderer
+  | NodeCommands
+  | NodeConfigs
+  | SessionKick
   | Draining.Draining
 > = Layer.effect(ManagerHttp, make).pipe(
   Layer.provide(ApiDocs.layer),

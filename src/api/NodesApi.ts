@@ -4,26 +4,32 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { DeliveredCommand } from "../services/NodeCommand.js"
+import { NodeConfig } from "../services/NodeConfigs.js"
 import { Heartbeat, NodeRecord } from "../services/NodeRegistry.js"
 import { InvalidRequest, NotFound, PayloadTooLarge, Unavailable, UnsupportedMediaType } from "./ApiError.js"
 import { NodePath } from "./Params.js"
 import { AdminAccess, NodeAccess } from "./Security.js"
 
-/** Something the manager wants an updater to do. None is defined yet; updaters skip names that they don't know. */
-export const NodeCommand = Schema.Struct({ name: Schema.String }).annotations({ identifier: "NodeCommand" })
+/** A node: what it was last heard to say, and where it stands with its config. */
+export const NodeView = Schema.Struct({ ...NodeRecord.fields, ...NodeConfig.fields }).annotations({
+  identifier: "NodeView"
+})
+export type NodeView = typeof NodeView.Type
 
 /** The answer to a heartbeat. */
 export const HeartbeatReply = Schema.Struct({
   /** SHA-256 (hex) of the config that this node should run; null when it can't be rendered right now. */
   configHash: Schema.NullOr(Schema.String),
-  commands: Schema.Array(NodeCommand)
+  /** Updaters skip those that they don't know, and confirm the others by their ids with the next heartbeat. */
+  commands: Schema.Array(DeliveredCommand)
 }).annotations({ identifier: "HeartbeatReply" })
 export type HeartbeatReply = typeof HeartbeatReply.Type
 
 export class NodesApi extends HttpApiGroup.make("nodes")
   .add(
     HttpApiEndpoint.get("list", "/nodes")
-      .addSuccess(Schema.Array(NodeRecord))
+      .addSuccess(Schema.Array(NodeView))
       .addError(Unavailable)
       .middleware(AdminAccess)
       .annotate(OpenApi.Summary, "All nodes, by id")
@@ -31,7 +37,7 @@ export class NodesApi extends HttpApiGroup.make("nodes")
   .add(
     HttpApiEndpoint.get("get", "/nodes/:id")
       .setPath(NodePath)
-      .addSuccess(NodeRecord)
+      .addSuccess(NodeView)
       .addError(NotFound)
       .addError(Unavailable)
       .middleware(AdminAccess)

@@ -18,6 +18,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as internal from "./internal/nodeRegistry.js"
+import { CommandResult } from "./NodeCommand.js"
 import type { NodeEvent } from "./NodeEvent.js"
 import { NodeStatus } from "./NodeEvent.js"
 import { NodeId } from "./NodeId.js"
@@ -61,6 +62,8 @@ export const Heartbeat = Schema.Struct({
   /** Absent: not known. An empty list: no path exists. */
   paths: Schema.optional(Schema.Array(ReportedPath)),
   disk: Schema.optional(DiskUsage),
+  /** What became of commands that came with earlier answers. */
+  commands: Schema.optional(Schema.Array(CommandResult).pipe(Schema.maxItems(1000))),
   /** Seconds until the next heartbeat, as the updater is set up; the manager's own policy applies when absent. */
   every: Schema.optional(Schema.Positive)
 }).annotations({ identifier: "Heartbeat" })

@@ -33,6 +33,8 @@ import * as Credentials from "../../services/Credentials.js"
 import type { FleetStateError } from "../../services/FleetState.js"
 import type { HookBusError, HookRetention } from "../../services/HookBus.js"
 import * as JwtIssuer from "../../services/JwtIssuer.js"
+import type { NodeCommandsError } from "../../services/NodeCommands.js"
+import type { NodeConfigsError } from "../../services/NodeConfigs.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import * as NodeRecordSettings from "../../services/NodeRecordSettings.js"
 import type { HeartbeatPolicy, NodeRegistryError } from "../../services/NodeRegistry.js"
@@ -44,6 +46,8 @@ import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
 import * as SqlJwtKeys from "../../sql/SqlJwtKeys.js"
+import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
+import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../sql/SqlRecordings.js"
@@ -90,6 +94,8 @@ export type ManagerError =
   | HookBusError
   | JwtIssuer.JwtIssuerError
   | ManagerFileError
+  | NodeCommandsError
+  | NodeConfigsError
   | NodeRegistryError
   | NodeServer.ListenError
   | ObjectStorage.ObjectStorageError
@@ -155,7 +161,14 @@ export const services = (
 > => {
   const issuer = JwtIssuer.layer({ issuer: String(options.base), ...options.jwt }).pipe(Layer.provide(SqlJwtKeys.layer))
   const source = ConfigSourceFile.layer({ path: options.config })
-  const storage = Layer.mergeAll(SqlFleetState.layer(), NodeEventLog.layer, issuer, playback(options)).pipe(
+  const storage = Layer.mergeAll(
+    SqlFleetState.layer(),
+    NodeEventLog.layer,
+    SqlNodeCommands.layer(),
+    SqlNodeConfigs.layer(),
+    issuer,
+    playback(options)
+  ).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),

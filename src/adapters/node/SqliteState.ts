@@ -6,6 +6,8 @@ import * as SqlClipState from "../../sql/SqlClipState.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
+import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
+import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 
 export interface SqliteStateOptions extends StateOptions {
@@ -27,7 +29,7 @@ export interface SqliteStateOptions extends StateOptions {
 export const sqlite = (
   options: SqliteStateOptions
 ): Layer.Layer<StateServices | ClipState, { readonly message: string }> =>
-  SqlFleetState.layer().pipe(
+  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer()).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),

@@ -8,6 +8,8 @@ import * as DurableObjectSqlite from "../../sql/DurableObjectSqlite.js"
 import * as SqlClipState from "../../sql/SqlClipState.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
+import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
+import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 
 export interface WorkersStateOptions extends StateOptions {
@@ -22,7 +24,7 @@ const over = <E extends { readonly message: string }>(
   database: Layer.Layer<SqlClient.SqlClient, E>,
   { heartbeats, retention, wakeups }: WorkersStateOptions
 ): StateLayer =>
-  SqlFleetState.layer().pipe(
+  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer()).pipe(
     Layer.provideMerge(
       Layer.merge(
         SqlHookBus.layer({ ...retention, maxBatchSize: MAX_BATCH_CHARACTERS, trimAtStart: true }),

@@ -93,7 +93,8 @@ export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observa
         lastSeenBy: o.via,
         dueAt: interval === null ? null : now + interval,
         address: o.address ?? before.address,
-        instance: before.instance,
+        // The command that boots a node without an updater: one that is still there says so with its next heartbeat.
+        instance: boot ? null : before.instance,
         mediamtxVersion: before.mediamtxVersion,
         // Unknown until the new process is reported: the next heartbeat must not count as one more restart.
         startedAt: boot ? null : before.startedAt,
