@@ -16,14 +16,17 @@ import type { ManagerError, ManagerLinkShape } from "./ManagerLink.js"
 import type { DownloadStopped, MediaMTXError, MediaMTXShape } from "./MediaMTX.js"
 import { Mp4Error, type Mp4Info, readMp4 } from "./Mp4.js"
 import { type Joined, joinFragments, joinMp4, NotJoinable } from "./Mp4Join.js"
+import { type UploadedInParts, uploadInParts } from "./PartsUpload.js"
 import { type JobSpool, SpoolError, type SpoolShape } from "./Spool.js"
-import { upload } from "./Upload.js"
+import { type UploadError, upload } from "./Upload.js"
 import { gapsBetween, type Interval, isCovered, MICROS_PER_MILLI, NEGLIGIBLE, plan } from "./Window.js"
 
 /** This try has failed, for this reason. */
 export class JobFailed extends Data.TaggedError("JobFailed")<{
   readonly reason: FailureReason
   readonly message: string
+  /** No try on this node will ever succeed. */
+  readonly final?: boolean
 }> {}
 
 /** The job is not this worker's any more. */
@@ -84,10 +87,12 @@ const fromMediaMTX = (error: MediaMTXError): JobFailed =>
         : error.reason === "Unreachable" || error.reason === "Busy"
           ? "NodeAway"
           : "WorkerError",
-    message: error.message
+    message: error.message,
+    final: error.reason === "Refused"
   })
 
-const fromSpool = (error: SpoolError): JobFailed => new JobFailed({ reason: "WorkerError", message: error.message })
+const fromSpool = (error: SpoolError): JobFailed =>
+  new JobFailed({ reason: "WorkerError", message: error.message, final: error.reason === "TooLarge" })
 
 const fromDownload = (error: DownloadStopped): JobFailed =>
   error.cause instanceof SpoolError
@@ -232,31 +237,64 @@ const process = Effect.fnUntraced(function* (
   progress.phase = "uploading"
   progress.total = clip.size
   yield* Effect.logDebug(`job ${job.id}: ${clip.size} bytes to upload`)
-  yield* Effect.suspend(() => {
-    progress.bytes = 0
-    return upload(job.upload, clip.parts, (bytes) => {
-      progress.bytes += bytes
-    })
-  }).pipe(
-    Effect.retry({
-      schedule: backoff("500 millis", "5 seconds").pipe(Schedule.upTo(patience)),
-      while: (error) => error.reason === "Unreachable" || error.reason === "Busy"
-    }),
-    Effect.catchTag("UploadError", (error) => {
-      // An attempt whose answer was lost, or an earlier holder's: the manager compares it with what is reported.
-      if (error.reason === "Exists") return Effect.void
-      return Effect.fail(new JobFailed({ reason: "StorageError", message: error.message }))
-    })
-  )
+  const uploaded = yield* store(context, job, files, clip, progress, patience)
   yield* Effect.logDebug(`job ${job.id}: uploaded`)
   return {
     status: "done",
     token: job.token,
     size: clip.size,
     duration: Math.round(clip.duration),
-    gaps: gaps.map(toSpan)
+    gaps: gaps.map(toSpan),
+    upload: uploaded
   }
 })
+
+/** Brings the clip to the storage: in one piece, or in parts, which the report is to name. */
+const store = (
+  context: JobContext,
+  job: WorkerJob,
+  files: JobSpool,
+  clip: Joined,
+  progress: Progress,
+  patience: Duration.DurationInput
+): Effect.Effect<UploadedInParts | undefined, JobFailed | LeaseGone> => {
+  const patiently = <A>(effect: Effect.Effect<A, UploadError>) =>
+    Effect.retry(effect, {
+      schedule: backoff("500 millis", "5 seconds").pipe(Schedule.upTo(patience)),
+      while: (error) => error.reason === "Unreachable" || error.reason === "Busy"
+    })
+  const onBytes = (bytes: number) => {
+    progress.bytes += bytes
+  }
+  const sent =
+    job.partsAbove === undefined || clip.size <= job.partsAbove
+      ? patiently(
+          Effect.suspend(() => {
+            progress.bytes = 0
+            return Effect.as(upload(job.upload, clip.parts, onBytes), undefined)
+          })
+        ).pipe(
+          // An attempt whose answer was lost, or an earlier holder's: the manager compares it with what is reported.
+          Effect.catchIf(
+            (error) => error.reason === "Exists",
+            () => Effect.succeed(undefined)
+          )
+        )
+      : Effect.suspend(() => {
+          progress.bytes = 0
+          return uploadInParts({
+            clip,
+            spool: files,
+            ask: (wanted) => persistently(context.manager.parts(job.id, { token: job.token, ...wanted })),
+            patiently,
+            onBytes
+          })
+        })
+  return Effect.catchTags(sent, {
+    UploadError: ({ message }) => Effect.fail(new JobFailed({ reason: "StorageError", message })),
+    ManagerError: (error) => Effect.fail(endedBy(error))
+  })
+}
 
 const toRange = (window: Interval) => ({ from: toMillis(window.start), to: toMillis(window.end) })
 
@@ -297,14 +335,21 @@ const assemble = (
 
 const leaseGone = (error: ManagerError): LeaseGone => new LeaseGone({ message: error.message })
 
-/** A report that must arrive: the manager may be restarting. */
+/** What an answer of the manager makes of the job. */
+const endedBy = (error: ManagerError): JobFailed | LeaseGone =>
+  error.reason === "LeaseLost" || error.reason === "Away"
+    ? leaseGone(error)
+    : new JobFailed({ reason: "WorkerError", message: error.message, final: error.reason === "Refused" })
+
+/** What must arrive: the manager may be restarting. */
+const persistently = <A>(call: Effect.Effect<A, ManagerError>): Effect.Effect<A, ManagerError> =>
+  Effect.retry(call, {
+    schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo("10 minutes")),
+    while: (error) => error.reason === "Away"
+  })
+
 const deliver = (context: JobContext, job: WorkerJob, report: WorkerReport) =>
-  context.manager.report(job.id, report).pipe(
-    Effect.retry({
-      schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo("10 minutes")),
-      while: (error) => error.reason === "Away"
-    })
-  )
+  persistently(context.manager.report(job.id, report))
 
 /**
  * Does a job, and reports its end. Interrupted, it gives the job back. Never fails: a job that can't be done is the
@@ -347,13 +392,7 @@ const attempt = (context: JobContext, job: WorkerJob, progress: Progress): Effec
     const work = Effect.gen(function* () {
       const files = yield* Effect.mapError(context.spool.open(job.id), fromSpool)
       const done = yield* process(context, job, files, progress)
-      yield* deliver(context, job, done).pipe(
-        Effect.mapError((error) =>
-          error.reason === "LeaseLost" || error.reason === "Away"
-            ? leaseGone(error)
-            : new JobFailed({ reason: "WorkerError", message: error.message })
-        )
-      )
+      yield* Effect.mapError(deliver(context, job, done), endedBy)
       over = true
       yield* files.clear
       yield* Effect.logInfo(`job ${job.id}: done, ${done.size} bytes${done.gaps.length > 0 ? ", with gaps" : ""}`)
@@ -369,10 +408,10 @@ const attempt = (context: JobContext, job: WorkerJob, progress: Progress): Effec
     ),
     Effect.catchTags({
       LeaseGone: ({ message }) => Effect.logWarning(`job ${job.id}: given up: ${message}`),
-      JobFailed: ({ message, reason }) =>
+      JobFailed: ({ final, message, reason }) =>
         Effect.zipRight(
           Effect.logWarning(`job ${job.id}: failed (${reason}): ${message}`),
-          Effect.ignore(deliver(context, job, { status: "failed", token: job.token, reason, message }))
+          Effect.ignore(deliver(context, job, { status: "failed", token: job.token, reason, message, final }))
         )
     }),
     Effect.onInterrupt(() =>

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { WorkerJob, WorkerReply, WorkerReport } from "../../src/api/PlaybackWire.js"
+import { PartsReply, PartsRequest, WorkerJob, WorkerReply, WorkerReport } from "../../src/api/PlaybackWire.js"
 import type { NodeId } from "../../src/services/NodeId.js"
 import { type HttpFailure, readText, send } from "../support/Http.js"
 
@@ -25,11 +25,15 @@ export class ManagerError extends Data.TaggedError("ManagerError")<{
 export interface ManagerLinkShape {
   /** Waits up to `wait` seconds for a job. */
   readonly lease: (wait: number) => Effect.Effect<Option.Option<WorkerJob>, ManagerError>
+  /** Begins an upload in parts, or goes on with one. */
+  readonly parts: (job: string, request: PartsRequest) => Effect.Effect<PartsReply, ManagerError>
   readonly report: (job: string, report: WorkerReport) => Effect.Effect<WorkerReply, ManagerError>
 }
 
 const decodeJob = Schema.decodeUnknown(Schema.parseJson(WorkerJob))
 const decodeReply = Schema.decodeUnknown(Schema.parseJson(WorkerReply))
+const decodeParts = Schema.decodeUnknown(Schema.parseJson(PartsReply))
+const encodeParts = Schema.encodeSync(Schema.parseJson(PartsRequest))
 const decodeProblem = Schema.decodeUnknown(Schema.parseJson(Schema.Struct({ message: Schema.String })))
 const encodeReport = Schema.encodeSync(Schema.parseJson(WorkerReport))
 
@@ -47,7 +51,7 @@ export const make = (options: {
   const authorization = `Bearer ${Redacted.value(options.key)}`
 
   const call = Effect.fnUntraced(function* (
-    request: { readonly method: "GET" | "PUT"; readonly path: string; readonly body?: string },
+    request: { readonly method: "GET" | "PUT" | "POST"; readonly path: string; readonly body?: string },
     idle: number
   ) {
     const body = request.body === undefined ? undefined : Buffer.from(request.body)
@@ -70,7 +74,7 @@ export const make = (options: {
     )
     const reason = ((): ManagerError["reason"] => {
       if (status === 409 || status === 410) return "LeaseLost"
-      if (status === 404 && request.method === "PUT") return "LeaseLost"
+      if (status === 404 && request.method !== "GET") return "LeaseLost"
       if (status === 401 || status === 403) return "Denied"
       return status === 408 || status === 429 || status >= 500 ? "Away" : "Refused"
     })()
@@ -87,10 +91,18 @@ export const make = (options: {
       if (status === 204) return Option.none()
       return Option.some(yield* Effect.mapError(decodeJob(text), garbled))
     }),
+    parts: Effect.fnUntraced(function* (job, request) {
+      const query = new URLSearchParams({ node: options.node })
+      const path = `playback/jobs/${encodeURIComponent(job)}/parts?${query}`
+      const { text } = yield* call({ method: "POST", path, body: encodeParts(request) }, 60_000)
+      return yield* Effect.mapError(decodeParts(text), garbled)
+    }),
     report: Effect.fnUntraced(function* (job, report) {
       const query = new URLSearchParams({ node: options.node })
       const path = `playback/jobs/${encodeURIComponent(job)}?${query}`
-      const { text } = yield* call({ method: "PUT", path, body: encodeReport(report) }, 15_000)
+      // A storage may take its time to make one object of many parts.
+      const wait = report.status === "done" ? 60_000 : 15_000
+      const { text } = yield* call({ method: "PUT", path, body: encodeReport(report) }, wait)
       return yield* Effect.mapError(decodeReply(text), garbled)
     })
   }

@@ -6,7 +6,7 @@
  * after a day in any case.
  */
 import { readdirSync, rmSync, statSync } from "node:fs"
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises"
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -39,6 +39,10 @@ export interface JobSpool {
   readonly discard: (part: string) => Effect.Effect<void>
   /** A whole cut that was left there was of no use. */
   readonly forget: (file: string) => Effect.Effect<void>
+  /** What was noted of the job's upload; undefined when nothing was. */
+  readonly readNote: Effect.Effect<string | undefined>
+  /** Notes it, for whoever leases the job next on this node. What can't be noted is only done again. */
+  readonly writeNote: (text: string) => Effect.Effect<void>
   /** The job is done, for good: all its files go. */
   readonly clear: Effect.Effect<void>
 }
@@ -58,7 +62,10 @@ const unusable = (folder: string) => (error: unknown) =>
 
 /** The job that a file of ours belongs to. */
 const jobOf = (name: string): string | undefined =>
-  /^([0-9a-zA-Z-]+)\.[0-9]+-[0-9]+\.(?:mp4|fmp4)(?:\.part)?$/.exec(name)?.[1]
+  /^([0-9a-zA-Z-]+)\.(?:[0-9]+-[0-9]+\.(?:mp4|fmp4)|upload\.json)(?:\.part)?$/.exec(name)?.[1]
+
+/** Bytes of a file that count: notes are small, and there is one a job. */
+const counted = (name: string, size: number): number => (name.includes(".upload.json") ? 0 : size)
 
 interface Entry {
   readonly name: string
@@ -86,7 +93,7 @@ export const make = (options: {
           const job = jobOf(name)
           if (job === undefined) continue
           const info = await stat(join(folder, name)).catch(() => undefined)
-          if (info !== undefined) found.push({ name, job, size: info.size, modified: info.mtimeMs })
+          if (info !== undefined) found.push({ name, job, size: counted(name, info.size), modified: info.mtimeMs })
         }
         return found.sort((a, b) => a.modified - b.modified)
       },
@@ -116,7 +123,7 @@ export const make = (options: {
           const job = jobOf(name)
           const info =
             job === undefined || active.has(job) ? undefined : statSync(join(folder, name), { throwIfNoEntry: false })
-          return info === undefined ? [] : [{ name, size: info.size, modified: info.mtimeMs }]
+          return info === undefined ? [] : [{ name, size: counted(name, info.size), modified: info.mtimeMs }]
         })
         .sort((a, b) => a.modified - b.modified)
       for (const { name, size } of idle) {
@@ -140,6 +147,8 @@ export const make = (options: {
         // Bytes of the part that is coming in, and of all that this job has taken.
         let coming = 0
         let own = 0
+        const note = join(folder, `${job}.upload.json`)
+        const noting = yield* Effect.makeSemaphore(1)
         return {
           fileOf: (piece, format) => {
             const file = join(folder, `${job}.${piece.start}-${piece.end - piece.start}.${format}`)
@@ -194,6 +203,15 @@ export const make = (options: {
               await rm(file, { force: true }).catch(() => undefined)
               used -= size
             }),
+          readNote: Effect.promise(() => readFile(note, "utf8").catch(() => undefined)),
+          writeNote: (text) =>
+            noting.withPermits(1)(
+              Effect.promise(() =>
+                writeFile(`${note}.part`, text, { mode: 0o600 })
+                  .then(() => rename(`${note}.part`, note))
+                  .catch(() => undefined)
+              )
+            ),
           clear: Effect.gen(function* () {
             for (const entry of yield* Effect.orElseSucceed(entries, () => [])) {
               if (entry.job !== job) continue

@@ -15,16 +15,36 @@ import { type BodyPart, sizeOfPart } from "./Mp4Join.js"
  * - `Busy`: the storage says to come back later.
  * - `Exists`: there is an object of this name already, and it was not to be replaced.
  * - `Expired`: the signed request is not valid any more: a new lease has a new one.
+ * - `Gone`: there is no such upload in parts any more.
  * - `Refused`: the storage does not take it, and will not take the same again.
  */
 export class UploadError extends Data.TaggedError("UploadError")<{
-  readonly reason: "Unreachable" | "Busy" | "Exists" | "Expired" | "Refused"
+  readonly reason: "Unreachable" | "Busy" | "Exists" | "Expired" | "Gone" | "Refused"
   readonly message: string
 }> {}
 
 export interface UploadRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+}
+
+/** The bytes of a body from `start` to before `end`. */
+export const sliceOf = (parts: ReadonlyArray<BodyPart>, start: number, end: number): ReadonlyArray<BodyPart> => {
+  const found: Array<BodyPart> = []
+  let at = 0
+  for (const part of parts) {
+    const size = sizeOfPart(part)
+    const from = Math.max(0, start - at)
+    const to = Math.min(size, end - at)
+    at += size
+    if (from >= to) continue
+    found.push(
+      part instanceof Uint8Array
+        ? part.subarray(from, to)
+        : { path: part.path, start: part.start + from, end: part.start + to }
+    )
+  }
+  return found
 }
 
 const CHUNK = 128 * 1024
@@ -97,5 +117,6 @@ export const upload = (
     if (status === 412) return yield* say("Exists", "there is an object of this name already")
     if (TRANSIENT.has(status)) return yield* say("Busy", "the storage can't take it right now")
     if (status === 403 && /expired/i.test(problem)) return yield* say("Expired", "the signed URL has expired")
+    if (status === 404) return yield* say("Gone", "the storage does not know the upload")
     return yield* say("Refused", "the storage refused the upload")
   }).pipe(Effect.scoped)

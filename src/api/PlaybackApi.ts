@@ -8,7 +8,7 @@ import { NodeId } from "../services/NodeId.js"
 import { PlaybackStatus } from "../services/Playback.js"
 import { PlaybackJobId, PlaybackJobState, PlaybackRequest } from "../services/PlaybackJob.js"
 import { Conflict, Forbidden, InvalidRequest, LeaseLost, NotFound, Unavailable } from "./ApiError.js"
-import { WorkerJob, WorkerReply, WorkerReport } from "./PlaybackWire.js"
+import { PartsReply, PartsRequest, WorkerJob, WorkerReply, WorkerReport } from "./PlaybackWire.js"
 import { AdminAccess, JobsAccess, WorkerAccess } from "./Security.js"
 
 /** Longest that one request waits, in seconds: proxies close what is silent for a minute. */
@@ -87,6 +87,23 @@ export class PlaybackApi extends HttpApiGroup.make("playback")
       .addError(Unavailable)
       .middleware(WorkerAccess)
       .annotate(OpenApi.Summary, "Report of a worker: progress, done, failed, released")
+  )
+  .add(
+    HttpApiEndpoint.post("parts", "/playback/jobs/:id/parts")
+      .setPath(JobPath)
+      .setUrlParams(Schema.Struct({ node: NodeId }))
+      .setPayload(PartsRequest)
+      .addSuccess(PartsReply)
+      .addError(InvalidRequest)
+      .addError(LeaseLost)
+      .addError(NotFound)
+      .addError(Unavailable)
+      .middleware(WorkerAccess)
+      .annotate(OpenApi.Summary, "For workers: upload a large clip in parts")
+      .annotate(
+        OpenApi.Description,
+        "Begins an upload, or goes on with one, and gives a signed request for each part that is named. The report `done` then names the upload and the `ETag` of every part. Renews the lease."
+      )
   )
   .add(
     HttpApiEndpoint.del("cancel", "/playback/jobs/:id")

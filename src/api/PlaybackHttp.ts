@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthPolicy, type AuthRequest } from "../services/AuthPolicy.js"
 import type { NodeId } from "../services/NodeId.js"
-import type { ObjectStorageError } from "../services/ObjectStorage.js"
+import type { ObjectStorageError, SignedRequest } from "../services/ObjectStorage.js"
 import { Playback, type PlaybackShape } from "../services/Playback.js"
 import type {
   PlaybackJobConflict,
@@ -17,11 +17,11 @@ import type {
   LeaseLost as QueueLeaseLost
 } from "../services/PlaybackQueue.js"
 import { Recordings } from "../services/Recordings.js"
-import { Conflict, Forbidden, LeaseLost, NotFound, Unavailable } from "./ApiError.js"
+import { Conflict, Forbidden, InvalidRequest, LeaseLost, NotFound, Unavailable } from "./ApiError.js"
 import { Draining } from "./Draining.js"
 import { ManagerApi } from "./ManagerApi.js"
 import { LONGEST_WAIT } from "./PlaybackApi.js"
-import type { WorkerReply } from "./PlaybackWire.js"
+import type { PartsReply, UploadTarget, WorkerReply } from "./PlaybackWire.js"
 
 const noPlayback = Effect.fail(new NotFound({ message: "this manager keeps no clips: it was given no storage" }))
 const noRecordings = Effect.fail(new NotFound({ message: "this manager keeps no index of recordings" }))
@@ -34,6 +34,13 @@ const onQueueError = (error: PlaybackQueueError) =>
     error.reason === "Storage" ? Effect.logError("the playback queue failed", error) : Effect.void,
     Effect.fail(new Unavailable({ message: error.message, retryAfter: 5 }))
   )
+const onRequestError = (error: PlaybackQueueError) =>
+  error.reason === "TooFar"
+    ? new InvalidRequest({
+        message: error.message,
+        issues: [{ field: "start", message: "the window is too far in the future", expected: error.message }]
+      })
+    : onQueueError(error)
 const onStorageError = (error: ObjectStorageError) =>
   Effect.zipRight(
     Effect.logError("the storage of clips failed", error),
@@ -42,6 +49,13 @@ const onStorageError = (error: ObjectStorageError) =>
 const always = { ObjectStorageError: onStorageError, PlaybackQueueError: onQueueError }
 
 const wanted = (wait: number): Duration.Duration => Duration.seconds(Math.min(wait, LONGEST_WAIT))
+
+const targetOf = ({ expiresAt, headers, url }: SignedRequest): UploadTarget => ({
+  method: "PUT",
+  url: Redacted.value(url),
+  headers,
+  expiresAt
+})
 
 const empty = Redacted.make("")
 
@@ -100,7 +114,7 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
           )
           return Option.match(found, {
             onNone: () => undefined,
-            onSome: ({ job, upload }) => ({
+            onSome: ({ job, partsAbove, upload }) => ({
               id: job.id,
               node,
               path: job.path,
@@ -110,12 +124,8 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
               attempt: job.attempts + 1,
               token: job.token,
               leaseMillis: Math.max(0, job.lease.expiresAt - job.lease.leasedAt),
-              upload: {
-                method: "PUT" as const,
-                url: Redacted.value(upload.url),
-                headers: upload.headers,
-                expiresAt: upload.expiresAt
-              }
+              upload: targetOf(upload),
+              partsAbove
             })
           })
         })
@@ -128,7 +138,7 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
             ask(request, { action: "playback.request", path: payload.path, node: undefined }),
             playback.request(payload)
           )
-        ).pipe(Effect.catchTags(always))
+        ).pipe(Effect.catchTags({ ...always, PlaybackQueueError: onRequestError }))
       )
       .handle("jobs", ({ request, urlParams: { before, limit, node, path, state, wait } }) =>
         wait !== undefined && node !== undefined
@@ -176,13 +186,18 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
                 return { leaseMillis }
               }
               case "done": {
-                const { duration, gaps, size } = payload
-                yield* playback.complete(node, id, token, { size, duration, gaps })
+                const { duration, gaps, size, upload } = payload
+                yield* playback.complete(node, id, token, {
+                  size,
+                  duration,
+                  gaps,
+                  ...(upload === undefined ? {} : { uploadId: upload.id, parts: upload.parts })
+                })
                 return { leaseMillis: 0 }
               }
               case "failed": {
-                const { message, reason } = payload
-                yield* playback.fail(node, id, token, { reason, message: message.slice(0, 1_000) })
+                const { final, message, reason } = payload
+                yield* playback.fail(node, id, token, { reason, message: message.slice(0, 1_000), final })
                 return { leaseMillis: 0 }
               }
               case "released":
@@ -190,6 +205,19 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
                 return { leaseMillis: 0 }
             }
           })
+        ).pipe(Effect.catchTags({ ...always, LeaseLost: onLeaseLost, PlaybackJobNotFound: onNotFound }))
+      )
+      .handle("parts", ({ path: { id }, payload: { parts, size, token, upload }, urlParams: { node } }) =>
+        withPlayback((playback) =>
+          Effect.map(
+            playback.parts(node, id, token, { size, uploadId: upload, parts }),
+            (granted): PartsReply => ({
+              upload: granted.uploadId,
+              partSize: granted.partSize,
+              parts: granted.parts.map(({ partNumber, upload }) => ({ partNumber, ...targetOf(upload) })),
+              leaseMillis: granted.leaseMillis
+            })
+          )
         ).pipe(Effect.catchTags({ ...always, LeaseLost: onLeaseLost, PlaybackJobNotFound: onNotFound }))
       )
       .handle("cancel", ({ path: { id } }) =>

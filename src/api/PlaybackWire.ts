@@ -34,7 +34,9 @@ export const WorkerJob = Schema.Struct({
   /** To be sent with every report. An older one than the job's is refused with 409. */
   token: Schema.Int,
   leaseMillis: Millis,
-  upload: UploadTarget
+  upload: UploadTarget,
+  /** A clip of more bytes is uploaded in parts (`POST /playback/jobs/ID/parts`). Absent: none is. */
+  partsAbove: Schema.optional(Schema.NonNegativeInt)
 }).annotations({ identifier: "WorkerJob" })
 export type WorkerJob = typeof WorkerJob.Type
 
@@ -55,6 +57,31 @@ export const RecordedReport = Schema.Struct({
   spans: Schema.Array(TimeSpan)
 }).annotations({ identifier: "RecordedReport" })
 
+const UploadId = Schema.String.pipe(Schema.maxLength(4_096))
+const PartNumber = Schema.Int.pipe(Schema.between(1, 10_000))
+
+/** A worker begins an upload in parts, or goes on with one, and wants requests by which it sends some of them. */
+export const PartsRequest = Schema.Struct({
+  token: Schema.Int,
+  /** Bytes of the clip. S3 has no object of more than 5 TiB. */
+  size: Schema.Int.pipe(Schema.between(1, 5 * 1024 ** 4)),
+  /** The upload that the worker has sent parts of, as an earlier reply named it. */
+  upload: Schema.optional(UploadId),
+  /** Numbers of parts, from 1. */
+  parts: Schema.Array(PartNumber).pipe(Schema.maxItems(100))
+}).annotations({ identifier: "PartsRequest" })
+export type PartsRequest = typeof PartsRequest.Type
+
+export const PartsReply = Schema.Struct({
+  /** Another one than was asked for: that is gone, and so are its parts. */
+  upload: Schema.String,
+  /** Bytes of each part but the last. */
+  partSize: Schema.Int,
+  parts: Schema.Array(Schema.Struct({ partNumber: Schema.Int, ...UploadTarget.fields })),
+  leaseMillis: Millis
+}).annotations({ identifier: "PartsReply" })
+export type PartsReply = typeof PartsReply.Type
+
 export const WorkerReport = Schema.Union(
   Schema.Struct({
     status: Schema.Literal("progress"),
@@ -74,13 +101,24 @@ export const WorkerReport = Schema.Union(
     /** Milliseconds that a player shows. */
     duration: Millis,
     /** What of the window is not in the clip. */
-    gaps: Schema.Array(TimeSpan)
+    gaps: Schema.Array(TimeSpan),
+    /** The upload in parts that is to become the object, with the `ETag` of each of its parts. */
+    upload: Schema.optional(
+      Schema.Struct({
+        id: UploadId,
+        parts: Schema.Array(
+          Schema.Struct({ partNumber: PartNumber, etag: Schema.String.pipe(Schema.maxLength(256)) })
+        ).pipe(Schema.maxItems(10_000))
+      })
+    )
   }),
   Schema.Struct({
     status: Schema.Literal("failed"),
     token: Schema.Int,
     reason: FailureReason,
-    message: Schema.String
+    message: Schema.String,
+    /** This node can't ever serve it: only others are asked. */
+    final: Schema.optional(Schema.Boolean)
   }),
   Schema.Struct({
     /** The worker stops, and gives the job back to whoever comes next. */

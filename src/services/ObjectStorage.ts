@@ -198,6 +198,13 @@ export const multipartThreshold: number = 64 * 1024 * 1024
 const smallestPart = 16 * 1024 * 1024
 const mostParts = 10_000
 
+/** Bytes of the parts of a file, all but the last: as few as `smallest` allows (default 16 MiB), and at most 10,000 parts. */
+export const partSizeOf = (size: number, smallest: number = smallestPart): number => {
+  const mebibyte = 1024 * 1024
+  // Whole MiB, so that offsets stay readable.
+  return size <= smallest * mostParts ? smallest : Math.ceil(size / mostParts / mebibyte) * mebibyte
+}
+
 /**
  * Cuts a file into parts: all of one size but the last, at least 16 MiB, at most 10,000 of them.
  *
@@ -209,9 +216,7 @@ const mostParts = 10_000
 export const partsOf = (
   size: number
 ): ReadonlyArray<{ readonly partNumber: number; readonly offset: number; readonly size: number }> => {
-  // Whole MiB, so that offsets stay readable.
-  const mebibyte = 1024 * 1024
-  const each = Math.max(smallestPart, Math.ceil(size / mostParts / mebibyte) * mebibyte)
+  const each = partSizeOf(size)
   return Array.from({ length: Math.max(1, Math.ceil(size / each)) }, (_, index) => ({
     partNumber: index + 1,
     offset: index * each,

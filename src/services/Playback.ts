@@ -6,20 +6,30 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { NodeId } from "./NodeId.js"
 import { NodeId as NodeIdSchema } from "./NodeId.js"
-import { ObjectStorage, type ObjectStorageError, type SignedRequest } from "./ObjectStorage.js"
+import {
+  multipartThreshold,
+  ObjectStorage,
+  type ObjectStorageError,
+  partSizeOf,
+  type SignedRequest,
+  type UploadedPart
+} from "./ObjectStorage.js"
 import {
   type DoneJob,
+  type HeldJob,
   isEnded,
   isHeld,
   type LeasedJob,
   PlaybackFailure,
-  type PlaybackFailureReason,
   PlaybackFormat,
   type PlaybackJob,
   PlaybackJobId,
@@ -33,7 +43,8 @@ import {
   type PlaybackJobConflict,
   PlaybackJobNotFound,
   PlaybackQueue,
-  type PlaybackQueueError
+  type PlaybackQueueError,
+  type WorkerFailure
 } from "./PlaybackQueue.js"
 import { Timestamp } from "./Timestamp.js"
 
@@ -101,6 +112,33 @@ export class ClipUnavailable extends Schema.TaggedError<ClipUnavailable>()("Clip
 export interface Assignment {
   readonly job: LeasedJob
   readonly upload: SignedRequest
+  /** A clip of more bytes is uploaded in parts: see {@link PlaybackShape.parts}. */
+  readonly partsAbove: number
+}
+
+/** What a worker wants of an upload in parts. */
+export interface PartsWanted {
+  /** Bytes of the clip. */
+  readonly size: number
+  /** The upload that it has sent parts of. When that is not the job's, another one is begun. */
+  readonly uploadId?: string | undefined
+  /** Numbers, from 1. Those beyond the last part are passed over. */
+  readonly parts: ReadonlyArray<number>
+}
+
+/** An upload in parts, and the requests by which some of them are sent. */
+export interface PartsGranted {
+  readonly uploadId: string
+  /** Bytes of each part but the last. */
+  readonly partSize: number
+  readonly parts: ReadonlyArray<{ readonly partNumber: number; readonly upload: SignedRequest }>
+  /** Milliseconds that the lease lasts from now. */
+  readonly leaseMillis: number
+}
+
+/** What a worker says when it is done: with `parts`, that the upload is to be completed with these. */
+export interface WorkerClip extends ClipReport {
+  readonly parts?: ReadonlyArray<UploadedPart> | undefined
 }
 
 export interface PlaybackShape {
@@ -145,21 +183,28 @@ export interface PlaybackShape {
     token: number,
     report: { readonly sent?: number | undefined; readonly total?: number | undefined }
   ) => Effect.Effect<number, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
+  /** Begins an upload in parts, or goes on with the job's, and renews the lease. */
+  readonly parts: (
+    node: NodeId,
+    id: PlaybackJobId,
+    token: number,
+    wanted: PartsWanted
+  ) => Effect.Effect<PartsGranted, LeaseLost | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError>
   /**
-   * The worker says that it is done. The object is looked at first: one that is not there, or of another size, makes this a
-   * failed attempt, and `LeaseLost` is answered.
+   * The worker says that it is done. An upload in parts is completed first. Then the object is looked at: one that is not
+   * there, or of another size, makes this a failed attempt, and `LeaseLost` is answered.
    */
   readonly complete: (
     node: NodeId,
     id: PlaybackJobId,
     token: number,
-    report: ClipReport
+    report: WorkerClip
   ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError | ObjectStorageError>
   readonly fail: (
     node: NodeId,
     id: PlaybackJobId,
     token: number,
-    failure: { readonly reason: Exclude<PlaybackFailureReason, "LeaseExpired">; readonly message: string }
+    failure: WorkerFailure
   ) => Effect.Effect<void, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
   readonly release: (
     node: NodeId,
@@ -175,16 +220,49 @@ export interface PlaybackOptions {
   readonly uploadWithin?: Duration.DurationInput | undefined
   /** How long a signed download opens (default 1 hour). */
   readonly downloadFor?: Duration.DurationInput | undefined
+  /** Bytes above which a clip is uploaded in parts (default 64 MiB). */
+  readonly partsAbove?: number | undefined
+  /** Bytes of a part, at least (default 16 MiB; S3 takes none below 5 MiB). */
+  readonly partSize?: number | undefined
 }
 
 const MIME = "video/mp4"
 
 export const make = Effect.fnUntraced(function* (
   options: PlaybackOptions = {}
-): Effect.fn.Return<PlaybackShape, never, PlaybackQueue | ObjectStorage> {
+): Effect.fn.Return<PlaybackShape, never, PlaybackQueue | ObjectStorage | Scope.Scope> {
   const queue = yield* PlaybackQueue
   const storage = yield* ObjectStorage
   const downloadFor = options.downloadFor ?? "1 hour"
+  const uploadWithin = options.uploadWithin ?? "1 hour"
+  const partsAbove = options.partsAbove ?? multipartThreshold
+
+  /** Throws the parts of abandoned uploads away. What can't be done now is done with the next look. */
+  const tidy = Effect.fnUntraced(function* (job: PlaybackJob) {
+    const gone: Array<string> = []
+    for (const { objectName, uploadId } of job.abandoned ?? []) {
+      yield* Effect.match(storage.multipart.abort(storage.clipKey(objectName), uploadId), {
+        onFailure: (error) => Effect.logWarning(`Parts of a clip could not be thrown away yet: ${error.message}`),
+        onSuccess: () => Effect.sync(() => gone.push(uploadId))
+      }).pipe(Effect.flatten)
+    }
+    if (gone.length > 0) {
+      yield* Effect.catchAll(queue.forgetUploads(job.id, gone), (error) =>
+        Effect.logWarning("The queue could not note that parts of a clip were thrown away", error)
+      )
+    }
+  })
+  const changes = yield* queue.subscribe
+  yield* Mailbox.toStream(changes).pipe(
+    Stream.filter((job) => (job.abandoned ?? []).length > 0),
+    Stream.runForEach(tidy),
+    Effect.forkScoped
+  )
+  yield* queue.abandoned.pipe(
+    Effect.flatMap((jobs) => Effect.forEach(jobs, tidy, { discard: true })),
+    Effect.repeat(Schedule.spaced("5 minutes")),
+    Effect.forkScoped
+  )
 
   const clipOf = Effect.fnUntraced(function* (job: DoneJob) {
     const { clip } = job
@@ -248,13 +326,90 @@ export const make = Effect.fnUntraced(function* (
         const upload = yield* storage
           .signPut(storage.clipKey(job.lease.objectName), {
             contentType: MIME,
-            expiresIn: options.uploadWithin ?? "1 hour"
+            expiresIn: uploadWithin
           })
           // Without a place to upload to the job is nothing to the worker.
           .pipe(Effect.tapError(() => Effect.ignore(queue.release(job.id, job.token))))
-        return Option.some({ job, upload })
+        return Option.some({ job, upload, partsAbove })
       })
     )
+
+  /** The upload that the worker goes on with, or a new one. */
+  const uploadOf = Effect.fnUntraced(function* (job: HeldJob, { size, uploadId }: PartsWanted) {
+    const { upload } = job
+    if (upload !== undefined && upload.uploadId === uploadId && upload.size === size) return { job, upload }
+    const key = storage.clipKey(job.lease.objectName)
+    const partSize = partSizeOf(size, options.partSize)
+    // Once it is begun somebody has to know of it.
+    return yield* Effect.uninterruptible(
+      Effect.gen(function* () {
+        const begun = {
+          uploadId: yield* storage.multipart.create(key, { contentType: MIME, partSize }),
+          size,
+          partSize
+        }
+        const after = yield* queue
+          .beginUpload(job.id, job.token, begun)
+          .pipe(Effect.tapError(() => Effect.ignore(storage.multipart.abort(key, begun.uploadId))))
+        return { job: after, upload: { ...begun, objectName: job.lease.objectName } }
+      })
+    )
+  })
+
+  const parts: PlaybackShape["parts"] = Effect.fnUntraced(function* (node, id, token, wanted) {
+    yield* ofNode(node, id, token)
+    const { job, upload } = yield* uploadOf(yield* queue.progress(id, token), wanted)
+    const { objectName, partSize, size, uploadId } = upload
+    const numbers = wanted.parts.filter((number) => number <= Math.max(1, Math.ceil(size / partSize)))
+    const granted = yield* Effect.forEach(numbers, (partNumber) =>
+      Effect.map(
+        storage.multipart.signPart(storage.clipKey(objectName), uploadId, partNumber, {
+          expiresIn: uploadWithin,
+          contentLength: Math.min(partSize, size - (partNumber - 1) * partSize)
+        }),
+        (signed) => ({ partNumber, upload: signed })
+      )
+    )
+    return { uploadId, partSize, parts: granted, leaseMillis: Math.max(0, job.lease.expiresAt - job.updatedAt) }
+  })
+
+  /** Makes the parts one object. Why that can't be, where no retry will help. */
+  const join = (key: string, uploadId: string, sent: ReadonlyArray<UploadedPart>) =>
+    storage.multipart.complete(key, uploadId, sent).pipe(
+      Effect.as(undefined),
+      Effect.catchAll((error) =>
+        error.reason === "Unavailable"
+          ? Effect.fail(error)
+          : // An attempt whose answer was lost may have joined them: the object tells.
+            Effect.succeed(error.message)
+      )
+    )
+
+  const complete: PlaybackShape["complete"] = Effect.fnUntraced(function* (
+    node,
+    id,
+    token,
+    { parts: sent, ...report }
+  ) {
+    const job = yield* ofNode(node, id, token)
+    if (isHeld(job) && job.lease.token === token) {
+      const upload = report.uploadId !== undefined && job.upload?.uploadId === report.uploadId ? job.upload : undefined
+      const key = storage.clipKey((upload ?? job.lease).objectName)
+      const problem = upload === undefined ? undefined : yield* join(key, upload.uploadId, sent ?? [])
+      const found = Option.getOrUndefined(yield* storage.head(key))
+      if (found === undefined || found.size !== report.size) {
+        const message =
+          problem !== undefined
+            ? `The parts of the clip can't be joined: ${problem}`
+            : found === undefined
+              ? "The worker says that it has uploaded the clip, and the storage has no such object"
+              : `The worker says that it has uploaded ${report.size} bytes, and the storage has ${found.size}`
+        yield* queue.fail(id, token, { reason: "StorageError", message, abandon: true })
+        return yield* new LeaseLost({ id, token, state: "queued", message })
+      }
+    }
+    yield* queue.complete(id, token, { ...report, mime: report.mime ?? MIME })
+  })
 
   const ended = (status: PlaybackStatus): Effect.Effect<ClipRecord, ClipUnavailable> => {
     if (status.clip !== null) return Effect.succeed(status.clip)
@@ -295,21 +450,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.map(Effect.zipRight(ofNode(node, id, token), queue.progress(id, token, report)), ({ lease, updatedAt }) =>
         Math.max(0, lease.expiresAt - updatedAt)
       ),
-    complete: Effect.fnUntraced(function* (node, id, token, report) {
-      const job = yield* ofNode(node, id, token)
-      if (isHeld(job) && job.lease.token === token) {
-        const found = Option.getOrUndefined(yield* storage.head(storage.clipKey(job.lease.objectName)))
-        if (found === undefined || found.size !== report.size) {
-          const message =
-            found === undefined
-              ? "The worker says that it has uploaded the clip, and the storage has no such object"
-              : `The worker says that it has uploaded ${report.size} bytes, and the storage has ${found.size}`
-          yield* queue.fail(id, token, { reason: "StorageError", message })
-          return yield* new LeaseLost({ id, token, state: "queued", message })
-        }
-      }
-      yield* queue.complete(id, token, { ...report, mime: report.mime ?? MIME })
-    }),
+    parts,
+    complete,
     fail: (node, id, token, failure) =>
       Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.fail(id, token, failure))),
     release: (node, id, token) => Effect.asVoid(Effect.zipRight(ofNode(node, id, token), queue.release(id, token)))
@@ -317,4 +459,4 @@ export const make = Effect.fnUntraced(function* (
 })
 
 export const layer = (options?: PlaybackOptions): Layer.Layer<Playback, never, PlaybackQueue | ObjectStorage> =>
-  Layer.effect(Playback, make(options))
+  Layer.scoped(Playback, make(options))

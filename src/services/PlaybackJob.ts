@@ -85,6 +85,28 @@ export const PlaybackLease = Schema.Struct({
 }).annotations({ identifier: "PlaybackLease" })
 export type PlaybackLease = typeof PlaybackLease.Type
 
+/** An upload in parts that nobody goes on with: its parts are to be thrown away. */
+export const AbandonedUpload = Schema.Struct({
+  /** As the storage named it. */
+  uploadId: Schema.String,
+  /** Name of the object that it would have become, without prefix and extension. */
+  objectName: Schema.String
+}).annotations({ identifier: "AbandonedUpload" })
+export type AbandonedUpload = typeof AbandonedUpload.Type
+
+/**
+ * An upload in parts that is under way. It outlives the lease that began it, and a later lease of the same node, where the cut
+ * still is, goes on with it.
+ */
+export const PlaybackUpload = Schema.Struct({
+  ...AbandonedUpload.fields,
+  node: NodeId,
+  /** Bytes of the clip, and of each part but the last. */
+  size: Schema.Int,
+  partSize: Schema.Int
+}).annotations({ identifier: "PlaybackUpload" })
+export type PlaybackUpload = typeof PlaybackUpload.Type
+
 /** What was uploaded. */
 export const PlaybackClip = Schema.Struct({
   /** Name of the winner's object, without prefix and extension. */
@@ -124,8 +146,10 @@ const common = {
   /** Failures in a row, for the back-off. */
   setbacks: Schema.NonNegativeInt,
   lastFailure: Schema.NullOr(PlaybackFailure),
-  /** Nodes that said that they hold nothing of the window. */
-  refusedBy: Schema.Array(NodeId)
+  /** Nodes that said that they hold nothing of the window, or can never cut it. */
+  refusedBy: Schema.Array(NodeId),
+  upload: Schema.optional(PlaybackUpload),
+  abandoned: Schema.optional(Schema.Array(AbandonedUpload))
 }
 
 export const QueuedJob = Schema.Struct({

@@ -12,6 +12,10 @@
  * not every storage knows) and without copying (which costs as much as the upload, has a size limit, and would put a second
  * step that can fail between "done" and the file). Nearly every clip is served by its first lease, so its key is the
  * `recordings/{id}.mp4` that everybody expects. What losers left behind is deleted some time after the job has ended.
+ *
+ * An **upload in parts** becomes an object only when the manager completes it, with the parts that the newest lease names: a
+ * late worker's parts can change nothing. So it may outlive its lease, and a worker that was restarted goes on with it. When
+ * nobody can any more, because another node has the job or it has ended, it is `abandoned`, and its parts are thrown away.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -40,6 +44,7 @@ import {
   PlaybackJobId,
   PlaybackJobState,
   type PlaybackRequest,
+  type PlaybackUpload,
   type QueuedJob
 } from "./PlaybackJob.js"
 import { Recordings } from "./Recordings.js"
@@ -47,12 +52,13 @@ import { Timestamp } from "./Timestamp.js"
 
 /**
  * - `Storage`: the jobs could not be read or written; nothing was acknowledged.
+ * - `TooFar`: the window ends too far in the future. No retry helps.
  * - `Full`: there are as many unfinished jobs as the queue takes; try again later.
  * - `Overloaded`: more calls wait to be written than the queue holds; try again later.
  * - `Closed`: the queue was shut down.
  */
 export class PlaybackQueueError extends Schema.TaggedError<PlaybackQueueError>()("PlaybackQueueError", {
-  reason: Schema.Literal("Storage", "Full", "Overloaded", "Closed"),
+  reason: Schema.Literal("Storage", "TooFar", "Full", "Overloaded", "Closed"),
   message: Schema.String,
   cause: Schema.optional(Schema.Defect)
 }) {}
@@ -87,7 +93,9 @@ export const ClipReport = Schema.Struct({
   /** What of the window is missing. */
   gaps: Schema.optional(Schema.Array(Schema.Struct({ start: Timestamp, end: Timestamp }))),
   mime: Schema.optional(Schema.String),
-  etag: Schema.optional(Schema.String)
+  etag: Schema.optional(Schema.String),
+  /** The upload in parts that has become the object. */
+  uploadId: Schema.optional(Schema.String)
 }).annotations({ identifier: "ClipReport" })
 export type ClipReport = typeof ClipReport.Type
 
@@ -100,6 +108,15 @@ export interface JobFilter {
   readonly limit?: number | undefined
   /** Only jobs that were requested before this one: the next page. */
   readonly before?: PlaybackJobId | undefined
+}
+
+/** What a worker says of an attempt that failed. */
+export interface WorkerFailure {
+  readonly reason: Exclude<PlaybackFailureReason, "LeaseExpired">
+  readonly message: string
+  readonly final?: boolean | undefined
+  /** Its upload in parts is of no use: the next attempt begins another. */
+  readonly abandon?: boolean | undefined
 }
 
 type Reported<A> = Effect.Effect<A, LeaseLost | PlaybackJobNotFound | PlaybackQueueError>
@@ -129,14 +146,26 @@ export interface PlaybackQueueShape {
     token: number,
     report?: { readonly sent?: number | undefined; readonly total?: number | undefined }
   ) => Reported<HeldJob>
-  /** The clip is in the bucket. Said again by the worker that won (its answer was lost, say), it is answered again. */
-  readonly complete: (id: PlaybackJobId, token: number, report: ClipReport) => Reported<DoneJob>
-  /** The attempt failed: the job waits, is tried again, or fails, as the reason says. */
-  readonly fail: (
+  /** An upload in parts was begun for the lease's object. One that there was before is abandoned. */
+  readonly beginUpload: (
     id: PlaybackJobId,
     token: number,
-    failure: { readonly reason: Exclude<PlaybackFailureReason, "LeaseExpired">; readonly message: string }
-  ) => Reported<PlaybackJob>
+    upload: Pick<PlaybackUpload, "uploadId" | "size" | "partSize">
+  ) => Reported<HeldJob>
+  /** Jobs with uploads in parts that were abandoned. */
+  readonly abandoned: Effect.Effect<ReadonlyArray<PlaybackJob>>
+  /** The parts of these uploads were thrown away. */
+  readonly forgetUploads: (
+    id: PlaybackJobId,
+    uploadIds: ReadonlyArray<string>
+  ) => Effect.Effect<void, PlaybackQueueError>
+  /** The clip is in the bucket. Said again by the worker that won (its answer was lost, say), it is answered again. */
+  readonly complete: (id: PlaybackJobId, token: number, report: ClipReport) => Reported<DoneJob>
+  /**
+   * The attempt failed: the job waits, is tried again, or fails, as the reason says. `final`: this node can't ever serve it,
+   * so only others are asked.
+   */
+  readonly fail: (id: PlaybackJobId, token: number, failure: WorkerFailure) => Reported<PlaybackJob>
   /** Gives the lease back, without it counting as an attempt: the worker stops. */
   readonly release: (id: PlaybackJobId, token: number) => Reported<PlaybackJob>
   /** Ends a job, whoever has it. A job that has ended otherwise is a conflict. */
@@ -167,6 +196,8 @@ export interface PlaybackQueueOptions {
   readonly expireAfter?: Duration.DurationInput | undefined
   /** How many jobs one node is given at a time (default 2). */
   readonly perNode?: number | undefined
+  /** How long from now a window may end at most (default 7 days). */
+  readonly maxAhead?: Duration.DurationInput | undefined
   /** How many unfinished jobs there may be (default 10,000). */
   readonly maxUnfinished?: number | undefined
   /** How long ended jobs are kept (default 30 days). After that the window can be requested anew. */
@@ -272,6 +303,7 @@ export const make = Effect.fnUntraced(function* (
     expireAfter: Duration.toMillis(options.expireAfter ?? "1 day")
   }
   const perNode = options.perNode ?? 2
+  const maxAhead = Duration.decode(options.maxAhead ?? "7 days")
   const maxUnfinished = options.maxUnfinished ?? 10_000
   const keepEnded = Duration.toMillis(options.keepEnded ?? "30 days")
   const deleteAfter = Duration.toMillis(options.deleteAfter ?? "2 hours")
@@ -585,9 +617,10 @@ export const make = Effect.fnUntraced(function* (
       } else if (time >= job.endedAt + keepEnded && old.length < SWEEP_AT_ONCE) old.push(job.id)
     }
     for (const job of littered) {
-      const winner = job.state === "done" ? job.clip.token : 0
+      const winner = job.state === "done" ? job.clip.objectName : undefined
       for (let token = 1; token <= job.token; token++) {
-        if (token !== winner && deleteObject !== undefined) yield* deleteObject(objectNameOf(job.id, token))
+        const name = objectNameOf(job.id, token)
+        if (name !== winner && deleteObject !== undefined) yield* deleteObject(name)
       }
       // Not when it was put back meanwhile.
       yield* transact(
@@ -629,6 +662,12 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const request: PlaybackQueueShape["request"] = Effect.fnUntraced(function* (wanted) {
+    if (wanted.start + wanted.duration > now() + Duration.toMillis(maxAhead)) {
+      return yield* new PlaybackQueueError({
+        reason: "TooFar",
+        message: `The window ends more than ${Duration.format(maxAhead)} from now: ask for it when it is nearer`
+      })
+    }
     const slot = internal.slotOf(wanted)
     const part = yield* partOf(wanted.path)
     // Asked outside of the writer, which nobody's storage may hold up.
@@ -797,7 +836,16 @@ export const make = Effect.fnUntraced(function* (
       transact(
         Effect.flatMap(find(id), (job) => {
           if (job.state === "done" && job.clip.token === token) return Effect.succeed(job)
-          return Effect.map(heldBy(id, token), (held) => {
+          return Effect.flatMap(heldBy(id, token), (held) => {
+            const { uploadId } = report
+            if (uploadId !== undefined && held.upload?.uploadId !== uploadId) {
+              return new LeaseLost({
+                id,
+                token,
+                state: held.state,
+                message: "The upload in parts that was completed is not the job's any more"
+              })
+            }
             const done = internal.complete(
               held,
               {
@@ -807,18 +855,40 @@ export const make = Effect.fnUntraced(function* (
                 gaps: report.gaps ?? [],
                 etag: report.etag ?? null
               },
+              uploadId !== undefined,
               now()
             )
             put(done)
-            return done
+            return Effect.succeed(done)
           })
         })
       ),
-    fail: (id, token, { message, reason }) =>
+    beginUpload: (id, token, upload) =>
+      transact(
+        Effect.map(heldBy(id, token), (job) => {
+          const after = internal.beginUpload(job, upload, now(), policy)
+          put(after)
+          return after
+        })
+      ),
+    abandoned: Effect.sync(() => {
+      const found: Array<PlaybackJob> = []
+      for (const job of shown.values()) if ((job.abandoned ?? []).length > 0) found.push(job)
+      return found
+    }),
+    forgetUploads: (id, uploadIds) =>
+      transact(
+        Effect.sync(() => {
+          const stored = jobs.get(id)
+          if (stored !== undefined)
+            put(internal.forget(stored.job, uploadIds), stored.slot === null ? { slot: null } : {})
+        })
+      ),
+    fail: (id, token, failure) =>
       transact(
         Effect.flatMap(heldBy(id, token), (job) =>
           Effect.map(othersOf(job), (others) => {
-            const after = internal.fail(job, reason, message, others, now(), policy)
+            const after = internal.fail(job, failure, others, now(), policy)
             put(after)
             return after
           })

@@ -462,6 +462,111 @@ export const playbackQueueContract = <E>(name: string, options: PlaybackQueueCon
         assert.strictEqual((yield* queue.fail(id, 2, { reason: "NothingRecorded", message: "404" })).state, "failed")
       }))
 
+    test("what a node can never serve is not tried there again, and fails when no other may hold it", (bench) =>
+      Effect.gen(function* () {
+        const { queue } = bench
+        const failure = { reason: "WorkerError", message: "recorded in another format", final: true } as const
+        yield* holds(bench, north, 600, 0)
+        yield* holds(bench, south, 600, 0)
+        const { id } = (yield* queue.request(window(60))).job
+        yield* leased(queue, north)
+        assert.deepInclude(yield* queue.fail(id, 1, failure), { state: "queued", notBefore: T })
+        yield* none(queue, north)
+        yield* leased(queue, south)
+        const ended = yield* queue.fail(id, 2, failure)
+        assert.deepInclude(ended, { state: "failed", attempts: 2 })
+        // An operator who has put it right puts it back.
+        yield* queue.retry(id)
+        yield* leased(queue, north)
+      }))
+
+    test("an upload in parts outlives its lease on its node, and is abandoned when nobody can go on with it", (bench) =>
+      Effect.gen(function* () {
+        const { queue } = bench
+        const left = Effect.map(queue.abandoned, (jobs) =>
+          jobs.flatMap(({ abandoned }) => (abandoned ?? []).map(({ uploadId }) => uploadId))
+        )
+        const begin = (id: string, token: number, uploadId: string) =>
+          queue.beginUpload(id, token, { uploadId, size: 100, partSize: 16 })
+        yield* holds(bench, north, 600, 0)
+        yield* holds(bench, south, 600, 0)
+        const { id } = (yield* queue.request(window(60))).job
+        yield* leased(queue, north)
+        yield* lost(begin(id, 2, "u0"), "LeaseLost")
+        yield* begin(id, 1, "u1")
+        yield* TestClock.adjust("21 seconds")
+        yield* lost(begin(id, 1, "late"), "LeaseLost")
+        assert.deepInclude((yield* leased(queue, north)).upload, { uploadId: "u1", objectName: id, node: north })
+        assert.deepStrictEqual(yield* left, [])
+        // Another node has another cut.
+        yield* queue.release(id, 2)
+        assert.isUndefined((yield* leased(queue, south)).upload)
+        assert.deepStrictEqual(yield* left, ["u1"])
+        yield* begin(id, 3, "u2")
+        yield* begin(id, 3, "u3")
+        assert.deepStrictEqual(yield* left, ["u1", "u2"])
+        yield* queue.forgetUploads(id, ["u1", "u2"])
+        assert.deepStrictEqual(yield* left, [])
+        // Of no use: the storage has lost it, say.
+        yield* queue.fail(id, 3, { reason: "StorageError", message: "a part is missing", abandon: true })
+        assert.deepStrictEqual(yield* left, ["u3"])
+        yield* queue.forgetUploads(id, ["u3"])
+        yield* TestClock.adjust("10 seconds")
+
+        // The object is that of the lease that began the upload.
+        yield* leased(queue, south)
+        yield* begin(id, 4, "u4")
+        yield* queue.release(id, 4)
+        yield* leased(queue, south)
+        yield* lost(queue.complete(id, 5, { ...report, uploadId: "u3" }), "LeaseLost")
+        const done = yield* queue.complete(id, 5, { ...report, uploadId: "u4" })
+        assert.deepInclude(done.clip, { objectName: `${id}.4`, token: 5 })
+        assert.deepStrictEqual(yield* left, [])
+
+        for (const [ago, end] of [
+          [70, (other: string) => queue.cancel(other)],
+          [80, (other: string) => queue.complete(other, 1, report)],
+          [90, (other: string) => queue.fail(other, 1, { reason: "NothingRecorded", message: "404" })]
+        ] as const) {
+          yield* holds(bench, west, 600, 0, `cam-${ago}`)
+          const other = (yield* queue.request(window(ago, { path: `cam-${ago}` }))).job.id
+          yield* leased(queue, west)
+          yield* begin(other, 1, `u-${ago}`)
+          yield* end(other)
+        }
+        assert.sameMembers([...(yield* left)], ["u-70", "u-80", "u-90"])
+      }))
+
+    const swept: Array<string> = []
+    test(
+      "the object of an upload in parts that a later lease completed is no loser's",
+      (bench) =>
+        Effect.gen(function* () {
+          const { queue } = bench
+          yield* holds(bench, north, 600, 0)
+          const { id } = (yield* queue.request(window(60))).job
+          yield* leased(queue, north)
+          yield* queue.beginUpload(id, 1, { uploadId: "u1", size: 100, partSize: 16 })
+          yield* queue.release(id, 1)
+          yield* leased(queue, north)
+          yield* queue.complete(id, 2, { ...report, uploadId: "u1" })
+          yield* TestClock.adjust("3 hours")
+          assert.deepStrictEqual(swept.splice(0), [`${id}.2`])
+        }),
+      {
+        deleteObject: (name) => Effect.sync(() => swept.push(name))
+      }
+    )
+
+    test("a window that ends too far in the future is refused, with the limit", ({ queue }) =>
+      Effect.gen(function* () {
+        const far = yield* Effect.flip(queue.request(window(-7 * 24 * 3600)))
+        assert.strictEqual(far.reason, "TooFar")
+        assert.include(far.message, "7d")
+        assert.strictEqual((yield* Effect.flip(queue.request(window(-1e10)))).reason, "TooFar")
+        yield* queue.request(window(-7 * 24 * 3600 + 10))
+      }))
+
     test("a lease that is given back is no attempt", (bench) =>
       Effect.gen(function* () {
         const { queue } = bench

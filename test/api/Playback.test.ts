@@ -39,7 +39,7 @@ const policy = Layer.effect(
   )
 )
 
-const clips = Playback.layer().pipe(
+const clips = Playback.layer({ partsAbove: 100, partSize: 64 }).pipe(
   Layer.provideMerge(PlaybackQueue.layerMemory()),
   Layer.provideMerge(Recordings.layerMemory()),
   Layer.provideMerge(MemoryStorage.layer({ base: BASE, key: Redacted.make(KEY) }))
@@ -155,6 +155,19 @@ layer(all, { excludeTestServices: true })("clips over HTTP, in real time", (it) 
         assert.strictEqual((yield* request({ path: "cam/one" })).json.id, first.json.id)
         assert.notStrictEqual((yield* request({ path: "cam/one", format: "fmp4" })).json.id, first.json.id)
         assert.notStrictEqual((yield* request({ path: "cam/one", duration: 9_999 })).json.id, first.json.id)
+      })
+    )
+
+    it.effect("too far in the future are refused, with the limit", () =>
+      Effect.gen(function* () {
+        for (const start of [new Date(Date.now() + 8 * 86_400_000).toISOString(), "+200000-01-01T00:00:00Z"]) {
+          const { json, status } = yield* request({ start })
+          assert.strictEqual(status, 400)
+          assert.strictEqual(json._tag, "InvalidRequest")
+          assert.strictEqual(json.issues[0].field, "start")
+        }
+        const { json } = yield* request({ start: new Date(Date.now() + 8 * 86_400_000).toISOString() })
+        assert.include(json.message, "7d")
       })
     )
 
@@ -312,6 +325,97 @@ layer(all, { excludeTestServices: true })("clips over HTTP, in real time", (it) 
         assert.strictEqual((yield* call(clip.url)).status, 403)
         // Asked again, it is there at once.
         assert.strictEqual((yield* request({ path: job.path })).json.clip.size, body.length)
+      })
+    )
+
+    it.effect("upload what is large in parts, which become the clip when all are there", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const job = yield* leased("n-parts")
+        assert.strictEqual(job.partsAbove, 100)
+        const body = Uint8Array.from({ length: 150 }, (_, index) => index)
+        const parts = (json: Readonly<Record<string, unknown>>) =>
+          Effect.flatMap(tokenOf("n-parts"), (key) =>
+            call(`/playback/jobs/${job.id}/parts?node=n-parts`, { method: "POST", key, json })
+          )
+        const wanted = { token: 1, size: 150, parts: [1, 2, 3, 4] }
+        const { json: first } = yield* parts(wanted)
+        assert.deepInclude(first, { partSize: 64, leaseMillis: 20_000 })
+        const send = (partNumber: number, from = first) =>
+          Effect.map(
+            upload(from.parts[partNumber - 1], body.slice((partNumber - 1) * 64, partNumber * 64)),
+            ({ headers, status }) => ({ status, part: { partNumber, etag: headers.get("etag") } })
+          )
+        const one = yield* send(1)
+        assert.strictEqual(one.status, 200)
+        // Of the length that it has to have, and no other.
+        assert.strictEqual((yield* upload(first.parts[2], body)).status, 400)
+
+        // The worker was restarted: a later lease goes on with the same upload.
+        yield* report("n-parts", job.id, { status: "released", token: 1 })
+        assert.strictEqual((yield* parts(wanted)).status, 409)
+        assert.strictEqual((yield* poll("n-parts")).json.token, 2)
+        const { json: second } = yield* parts({ token: 2, size: 150, upload: first.upload, parts: [2, 3] })
+        assert.strictEqual(second.upload, first.upload)
+        assert.deepStrictEqual(
+          second.parts.map(({ partNumber }: { partNumber: number }) => partNumber),
+          [2, 3]
+        )
+        const rest = [yield* send(3), yield* send(2)]
+        const done = {
+          status: "done",
+          token: 2,
+          size: 150,
+          duration: 10_000,
+          gaps: [],
+          upload: { id: first.upload, parts: [...rest.map(({ part }) => part), one.part] }
+        }
+        assert.strictEqual((yield* report("n-parts", job.id, { ...done, token: 1 })).status, 409)
+        assert.strictEqual((yield* report("n-parts", job.id, done)).status, 200)
+        // Its answer may have been lost.
+        assert.strictEqual((yield* report("n-parts", job.id, done)).status, 200)
+        const { clip } = (yield* status(job.id)).json
+        assert.deepStrictEqual((yield* call(clip.download.url)).bytes, body)
+        // What comes late changes nothing.
+        assert.strictEqual((yield* send(1)).status, 404)
+      })
+    )
+
+    it.effect("whose parts are lost begin anew, and nothing stays behind", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const job = yield* leased("n-lost-parts")
+        const ask = (id: string, json: Readonly<Record<string, unknown>>, of = "n-lost-parts") =>
+          Effect.flatMap(tokenOf(of), (key) =>
+            call(`/playback/jobs/${id}/parts?node=${of}`, { method: "POST", key, json })
+          )
+        const { json: first } = yield* ask(job.id, { token: 1, size: 150, parts: [1] })
+        const done = {
+          status: "done",
+          token: 1,
+          size: 150,
+          duration: 10_000,
+          gaps: [],
+          upload: { id: first.upload, parts: [{ partNumber: 1, etag: '"never"' }] }
+        }
+        const answer = yield* report("n-lost-parts", job.id, done)
+        assert.strictEqual(answer.status, 409)
+        assert.include(answer.json.message, "can't be joined")
+        // The upload is gone before long, and its URL opens nothing.
+        yield* upload(first.parts[0], new Uint8Array(64)).pipe(Effect.repeat({ until: ({ status }) => status === 404 }))
+        for (const bad of [{ size: 0 }, { parts: [0] }, { parts: [10_001] }, { size: 6e12 }]) {
+          const refused = yield* ask(job.id, { token: 1, size: 150, parts: [], ...bad })
+          assert.strictEqual(refused.json._tag, "InvalidRequest")
+        }
+
+        const other = yield* leased("n-ended-parts")
+        const wanted = { token: 1, size: 150, upload: first.upload, parts: [1] }
+        assert.strictEqual((yield* ask(other.id, wanted)).json._tag, "LeaseLost")
+        const { json: begun } = yield* ask(other.id, wanted, "n-ended-parts")
+        assert.notStrictEqual(begun.upload, first.upload)
+        assert.strictEqual((yield* upload(begun.parts[0], new Uint8Array(64))).status, 200)
+        yield* call(`/playback/jobs/${other.id}`, { method: "DELETE", key: ADMIN_KEY })
+        yield* upload(begun.parts[0], new Uint8Array(64)).pipe(Effect.repeat({ until: ({ status }) => status === 404 }))
       })
     )
 

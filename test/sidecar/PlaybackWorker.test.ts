@@ -1,5 +1,5 @@
 /** The worker against a MediaMTX, a manager and a storage that do what the real ones do on bad days. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -228,16 +228,16 @@ describe("the playback worker", () => {
   test(
     "a recording that can't be cut, and one that may not, are failures with a reason",
     Effect.gen(function* () {
-      for (const [status, error, words] of [
-        [500, "MPEG-TS format is not supported yet", "recordFormat fmp4"],
-        [401, "authentication error", "denied"]
+      for (const [status, error, words, final] of [
+        [500, "MPEG-TS format is not supported yet", "recordFormat fmp4", true],
+        [401, "authentication error", "denied", false]
       ] as const) {
         const { settings, site } = yield* setup
         site.list = (_request, response) => json(response, { status: "error", error }, status)
         offer(site)
         yield* start(settings)
         const failed = yield* reported(site, "failed")
-        assert.deepInclude(failed, { reason: "WorkerError" })
+        assert.deepInclude(failed, { reason: "WorkerError", final })
         assert.include("message" in failed ? failed.message : "", words)
       }
     })
@@ -323,6 +323,7 @@ describe("the playback worker", () => {
       yield* start({ ...settings, spoolLimit: 50_000 })
       const failed = yield* reported(site, "failed")
       assert.include("message" in failed ? failed.message : "", "SPOOL_LIMIT")
+      assert.deepInclude(failed, { final: true })
       assert.deepStrictEqual(spooled(settings), [])
     })
   )
@@ -348,6 +349,152 @@ describe("the playback worker", () => {
       const message = "message" in failed ? failed.message : ""
       assert.include(message, "expired")
       assert.notInclude(message, "s3cret")
+    })
+  )
+
+  /** Parts of 40,000 bytes of the upload that the manager knows, which is another one when it is asked for another. */
+  const inParts = (site: Site) => {
+    const manager = { upload: "u1", asked: [] as Array<import("../../src/api/PlaybackWire.js").PartsRequest> }
+    site.parts = (request, response) => {
+      manager.asked.push(request)
+      const count = Math.ceil(request.size / 40_000)
+      json(response, {
+        upload: manager.upload,
+        partSize: 40_000,
+        leaseMillis: 20_000,
+        parts: request.parts
+          .filter((partNumber) => partNumber <= count)
+          .map((partNumber) => ({
+            partNumber,
+            method: "PUT",
+            url: new URL(`/upload/${manager.upload}?part=${partNumber}`, site.url).href,
+            headers: {},
+            expiresAt: new Date(START + 1e11).toISOString()
+          }))
+      })
+    }
+    site.put = (_request, response, url) => {
+      response.writeHead(200, { etag: `"${url.searchParams.get("part")}"` }).end()
+    }
+    return manager
+  }
+  const partsOf = (site: Site, upload: string) =>
+    site.uploads
+      .filter(({ target }) => target.pathname === `/upload/${upload}`)
+      .map(({ body, target }) => ({ part: Number(target.searchParams.get("part")), body }))
+      .sort((a, b) => a.part - b.part)
+
+  test(
+    "a large clip goes in parts, each of its length, and the report names them all",
+    Effect.gen(function* () {
+      const { settings, site } = yield* setup
+      site.list = holds([-30, 34], [6, 50])
+      site.get = cuts
+      const manager = inParts(site)
+      offer(site, { partsAbove: 50_000 })
+      yield* start(settings)
+      const done = yield* reported(site, "done")
+      const sent = partsOf(site, "u1")
+      assert.deepStrictEqual(
+        sent.map(({ body }) => body.length),
+        [40_000, 40_000, done.status === "done" ? done.size - 80_000 : 0]
+      )
+      assert.deepInclude(done, {
+        upload: { id: "u1", parts: [1, 2, 3].map((partNumber) => ({ partNumber, etag: `"${partNumber}"` })) }
+      })
+      assert.deepStrictEqual(manager.asked, [
+        { token: TOKEN, size: 80_000 + (sent[2]?.body.length ?? 0), parts: [1, 2, 3, 4, 5, 6, 7, 8] }
+      ])
+      // As when it goes in one piece.
+      offer(site)
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => site.uploads.length === 4 })
+      assert.isTrue(Buffer.concat(sent.map(({ body }) => body)).equals(site.uploads[3]?.body ?? Buffer.alloc(0)))
+    })
+  )
+
+  test(
+    "restarted in the middle of an upload in parts, it sends only what is missing",
+    Effect.gen(function* () {
+      const { settings, site } = yield* setup
+      site.list = holds([-5, 60])
+      site.get = cuts
+      const manager = inParts(site)
+      const stuck = new Promise<void>((resolve) => {
+        const { put } = site
+        site.put = (request, response, url) => {
+          if (url.searchParams.get("part") !== "3") return put(request, response, url)
+          // Two at a time: the first two are there when the third hangs and nothing else is on its way.
+          resolve()
+        }
+      })
+      offer(site, { partsAbove: 50_000 })
+      const first = yield* start(settings)
+      yield* Effect.promise(() => stuck)
+      const noted = () =>
+        readdirSync(settings.spool).some(
+          (name) =>
+            name.endsWith(".upload.json") &&
+            JSON.parse(readFileSync(join(settings.spool, name), "utf8")).parts.length === 2
+        )
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: noted })
+      yield* Fiber.interrupt(first)
+      assert.deepInclude(yield* reported(site, "released"), { token: TOKEN })
+      assert.deepStrictEqual(
+        partsOf(site, "u1").map(({ part }) => part),
+        [1, 2, 3]
+      )
+
+      inParts(site)
+      site.parts = ((ask) => (request, response) => {
+        manager.asked.push(request)
+        ask(request, response)
+      })(site.parts)
+      offer(site, { token: TOKEN + 1, partsAbove: 50_000 })
+      yield* start(settings)
+      const done = yield* reported(site, "done")
+      assert.deepInclude(manager.asked.at(-1), { token: TOKEN + 1, upload: "u1", parts: [3] })
+      assert.deepStrictEqual(
+        partsOf(site, "u1").map(({ part }) => part),
+        [1, 2, 3, 3]
+      )
+      assert.deepInclude(done, {
+        upload: { id: "u1", parts: [1, 2, 3].map((partNumber) => ({ partNumber, etag: `"${partNumber}"` })) }
+      })
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => spooled(settings).length === 0 })
+    })
+  )
+
+  test(
+    "an upload in parts that the storage has lost is begun anew, and one that it loses each time is a failure",
+    Effect.gen(function* () {
+      const { settings, site } = yield* setup
+      site.list = holds([-5, 60])
+      site.get = cuts
+      const manager = inParts(site)
+      const { parts, put } = site
+      let gone = 1
+      site.put = (request, response, url) => {
+        if (url.searchParams.get("part") === "3" && gone-- > 0) {
+          response.writeHead(404).end("<Error><Code>NoSuchUpload</Code></Error>")
+        } else put(request, response, url)
+      }
+      site.parts = (request, response) => {
+        if (request.upload === undefined) manager.upload = `u${manager.asked.length + 1}`
+        parts(request, response)
+      }
+      offer(site, { partsAbove: 50_000 })
+      yield* start(settings)
+      const done = yield* reported(site, "done")
+      assert.deepStrictEqual(
+        manager.asked.map(({ upload }) => upload),
+        [undefined, undefined]
+      )
+      assert.deepInclude(done, {
+        upload: { id: "u2", parts: [1, 2, 3].map((partNumber) => ({ partNumber, etag: `"${partNumber}"` })) }
+      })
+      gone = Number.POSITIVE_INFINITY
+      offer(site, { partsAbove: 50_000 })
+      assert.deepInclude(yield* reported(site, "failed"), { reason: "StorageError" })
     })
   )
 

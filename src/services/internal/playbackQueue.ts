@@ -23,6 +23,7 @@ import {
   type PlaybackFailureReason,
   type PlaybackJob,
   type PlaybackRequest,
+  type PlaybackUpload,
   type QueuedJob,
   type UploadingJob
 } from "../PlaybackJob.js"
@@ -54,8 +55,18 @@ const commonOf = (job: PlaybackJob): Common => ({
   token: job.token,
   setbacks: job.setbacks,
   lastFailure: job.lastFailure,
-  refusedBy: job.refusedBy
+  refusedBy: job.refusedBy,
+  ...(job.upload === undefined ? {} : { upload: job.upload }),
+  ...(job.abandoned === undefined ? {} : { abandoned: job.abandoned })
 })
+
+/** Nobody goes on with the upload in parts. */
+const abandonUpload = (job: Common): Common => {
+  const { upload, ...rest } = job
+  if (upload === undefined) return job
+  const { objectName, uploadId } = upload
+  return { ...rest, abandoned: [...(job.abandoned ?? []), { uploadId, objectName }] }
+}
 
 /** Two requests of the same slot are the same job. */
 export const slotOf = (request: Pick<PlaybackRequest, "path" | "start" | "duration" | "format">): string =>
@@ -92,9 +103,11 @@ export const compare = (a: PlaybackJob, b: PlaybackJob): number =>
 
 export const lease = (job: QueuedJob, node: NodeId, now: number, policy: Policy): LeasedJob => {
   const token = job.token + 1
+  const common = commonOf(job)
   return {
     state: "leased",
-    ...commonOf(job),
+    // Another node has another cut.
+    ...(job.upload?.node === node ? common : abandonUpload(common)),
     token,
     updatedAt: now,
     lease: { node, token, objectName: objectNameOf(job.id, token), leasedAt: now, expiresAt: now + policy.lease }
@@ -124,24 +137,66 @@ export const progress = (
   return uploading
 }
 
+/** From now on the parts of this upload are what is uploaded. */
+export const beginUpload = (
+  job: HeldJob,
+  begun: Pick<PlaybackUpload, "uploadId" | "size" | "partSize">,
+  now: number,
+  policy: Policy
+): HeldJob => {
+  const common = {
+    ...abandonUpload(commonOf(job)),
+    upload: { ...begun, objectName: job.lease.objectName, node: job.lease.node },
+    updatedAt: now,
+    lease: { ...job.lease, expiresAt: now + policy.lease }
+  }
+  return job.state === "leased"
+    ? { state: "leased", ...common }
+    : { state: "uploading", ...common, sent: job.sent, total: job.total }
+}
+
+/** What these uploads had left was thrown away. */
+export const forget = <Job extends PlaybackJob>(job: Job, uploadIds: ReadonlyArray<string>): Job => ({
+  ...job,
+  abandoned: (job.abandoned ?? []).filter(({ uploadId }) => !uploadIds.includes(uploadId))
+})
+
+/** `inParts`: the job's upload in parts is what became the object. */
 export const complete = (
   job: HeldJob,
   clip: Pick<PlaybackClip, "size" | "mime" | "duration" | "gaps" | "etag">,
+  inParts: boolean,
   now: number
-): DoneJob => ({
-  state: "done",
-  ...commonOf(job),
-  updatedAt: now,
-  endedAt: now,
-  clip: { ...clip, objectName: job.lease.objectName, node: job.lease.node, token: job.lease.token }
-})
+): DoneJob => {
+  const common = commonOf(job)
+  const { upload, ...completed } = common
+  return {
+    state: "done",
+    ...(inParts ? completed : abandonUpload(common)),
+    updatedAt: now,
+    endedAt: now,
+    clip: {
+      ...clip,
+      objectName: inParts && upload !== undefined ? upload.objectName : job.lease.objectName,
+      node: job.lease.node,
+      token: job.lease.token
+    }
+  }
+}
 
 const end = (state: "failed" | "expired" | "cancelled", job: PlaybackJob, now: number): EndedJob => ({
   state,
-  ...commonOf(job),
+  ...abandonUpload(commonOf(job)),
   updatedAt: now,
   endedAt: now
 })
+
+interface Failure {
+  readonly reason: PlaybackFailureReason
+  readonly message: string
+  readonly final?: boolean | undefined
+  readonly abandon?: boolean | undefined
+}
 
 /** First and longest pause after a failure, in milliseconds; each one in a row doubles it. */
 const backoff: { readonly [K in PlaybackFailureReason]: readonly [first: number, longest: number] } = {
@@ -163,30 +218,32 @@ const pause = (reason: PlaybackFailureReason, setbacks: number): number => {
 }
 
 /**
- * What becomes of a job whose attempt failed. `others`: another node than those that refused may hold the window.
+ * What becomes of a job whose attempt failed. `final`: this node can't ever serve it. `others`: another node than those that
+ * refused may hold the window.
  */
 export const fail = (
   job: HeldJob,
-  reason: PlaybackFailureReason,
-  message: string,
+  { abandon = false, final = false, message, reason }: Failure,
   others: (refusedBy: ReadonlyArray<NodeId>) => boolean,
   now: number,
   policy: Policy
 ): PlaybackJob => {
   const { node } = job.lease
   const lastFailure: PlaybackFailure = { reason, message, at: now, node }
-  const refused = reason === "NothingRecorded" && !job.refusedBy.includes(node)
+  const refuses = final || reason === "NothingRecorded"
   const failed: PlaybackJob = {
     ...job,
+    ...(abandon ? { upload: undefined, abandoned: abandonUpload(commonOf(job)).abandoned } : {}),
     lastFailure,
     // Waiting for a node, and asking another one, are no attempts that failed.
     attempts: job.attempts + (reason === "NodeAway" || reason === "NothingRecorded" ? 0 : 1),
-    refusedBy: refused ? [...job.refusedBy, node] : job.refusedBy
+    refusedBy: refuses && !job.refusedBy.includes(node) ? [...job.refusedBy, node] : job.refusedBy
   }
-  if (reason === "NothingRecorded" ? !others(failed.refusedBy) : failed.attempts >= policy.maxAttempts) {
+  if (refuses ? !others(failed.refusedBy) : failed.attempts >= policy.maxAttempts) {
     return end("failed", failed, now)
   }
-  return requeue(failed, now + pause(reason, job.setbacks), job.setbacks + 1, now)
+  // Another node is asked at once.
+  return requeue(failed, now + (refuses ? 0 : pause(reason, job.setbacks)), job.setbacks + 1, now)
 }
 
 const requeue = (job: PlaybackJob, notBefore: number, setbacks: number, now: number): PlaybackJob =>
@@ -222,8 +279,10 @@ export const age = (job: PlaybackJob, now: number, policy: Policy): PlaybackJob 
       ? job
       : fail(
           job,
-          "LeaseExpired",
-          `the worker of node "${job.lease.node}" was not heard of for ${policy.lease / 1000} s`,
+          {
+            reason: "LeaseExpired",
+            message: `the worker of node "${job.lease.node}" was not heard of for ${policy.lease / 1000} s`
+          },
           () => true,
           now,
           policy

@@ -3,13 +3,15 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import * as Schema from "effect/Schema"
-import { WorkerReport } from "../../../src/api/PlaybackWire.js"
+import { PartsRequest, WorkerReport } from "../../../src/api/PlaybackWire.js"
 
+const decodeParts = Schema.decodeUnknownSync(Schema.parseJson(PartsRequest))
 const decode = Schema.decodeUnknownSync(Schema.parseJson(WorkerReport))
 
 type Answer = (request: IncomingMessage, response: ServerResponse, url: URL) => void
 
 export interface Upload {
+  readonly target: URL
   readonly headers: IncomingMessage["headers"]
   readonly body: Buffer
 }
@@ -24,6 +26,8 @@ export interface Site {
   beforeBody: Answer | undefined
   /** Answers a report; by default the lease goes on. */
   report: (report: WorkerReport & { readonly at: number }, response: ServerResponse) => void
+  /** Answers a worker that wants to send parts. */
+  parts: (request: PartsRequest, response: ServerResponse) => void
   /** Jobs that the next polls are given. */
   readonly jobs: Array<Record<string, unknown>>
   readonly asked: Array<{ readonly route: string; readonly url: URL }>
@@ -63,10 +67,11 @@ export const openSite = async (): Promise<Site> => {
     request.on("end", () => {
       const body = Buffer.concat(chunks)
       if (route.startsWith("PUT /upload")) {
-        site.uploads.push({ headers: request.headers, body })
+        site.uploads.push({ target, headers: request.headers, body })
         site.put(request, response, target)
         return
       }
+      if (target.pathname.endsWith("/parts")) return site.parts(decodeParts(body.toString()), response)
       const report = decode(body.toString())
       site.reports.push(report)
       site.report({ ...report, at: performance.now() }, response)
@@ -82,6 +87,7 @@ export const openSite = async (): Promise<Site> => {
     put: (_request, response) => response.writeHead(200, { etag: '"e"' }).end(),
     beforeBody: undefined,
     report: (_report, response) => json(response, { leaseMillis: 20_000 }),
+    parts: (_request, response) => json(response, { _tag: "NotFound", message: "no such route" }, 404),
     jobs: [],
     asked: [],
     reports: [],
