@@ -13,7 +13,7 @@ export const nodeManager = (options: {
   readonly base: string
   /** `manager.yml`; none when absent. */
   readonly managerYml?: string
-  readonly server: Pick<ManagerLayer.ManagerOptions, "port" | "requestWithin" | "headersWithin">
+  readonly server: Pick<ManagerLayer.ManagerOptions, "port" | "requestWithin" | "headersWithin" | "trustedProxies">
 }) =>
   Layer.unwrapScoped(
     Effect.map(

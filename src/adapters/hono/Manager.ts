@@ -325,7 +325,8 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
       if (route !== undefined) return answer(c, running, route, query)
       const request = c.req.raw
       return running.web(
-        prefix === "" ? request : new Request(`${origin}${path}${query === "" ? "" : `?${query}`}`, request)
+        prefix === "" ? request : new Request(`${origin}${path}${query === "" ? "" : `?${query}`}`, request),
+        addressOf(c, trustedProxies)
       )
     }
     const running = lifecycle.current()

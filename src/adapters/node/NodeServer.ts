@@ -12,13 +12,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { Scope } from "effect/Scope"
 import { InvalidRequest } from "../../api/ApiError.js"
 import { Draining } from "../../api/Draining.js"
+import { clientAddress } from "../../api/ForwardedFor.js"
 import * as HotResponse from "../../api/HotResponse.js"
 import { BODY_LIMIT, HotRoutes, repairUrl } from "../../api/HotRoutes.js"
+import { locatedApp } from "../../api/LocatedApp.js"
 import { ManagerHttp } from "../../api/ManagerHttp.js"
 import { isStorage } from "../../api/StorageRoutes.js"
 import * as HotEdge from "./HotEdge.js"
@@ -172,7 +175,14 @@ export const make = (
     const draining = yield* Draining
     const host = options.host ?? "127.0.0.1"
 
-    const routed = yield* NodeHttpServer.makeHandler(app).pipe(
+    const { trustedProxies = 0 } = options
+    const located =
+      trustedProxies <= 0
+        ? app
+        : locatedApp(app, ({ headers, remoteAddress }) =>
+            clientAddress(Option.getOrUndefined(remoteAddress), headers["x-forwarded-for"], trustedProxies)
+          )
+    const routed = yield* NodeHttpServer.makeHandler(located).pipe(
       // A span per request costs as much as the request, and nothing of ours exports it.
       Effect.locally(HttpMiddleware.currentTracerDisabledWhen, constTrue)
     )

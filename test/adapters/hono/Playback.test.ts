@@ -379,10 +379,11 @@ describe("manager with storage", () => {
     assert.strictEqual((await (await open.node("north")).lease(0)).status, 200)
     assert.strictEqual((await fetch(`${open.base}/playback/jobs?node=north&wait=0`)).status, 401)
 
-    const asked: Array<readonly [action: string, path: string, node: string]> = []
+    const asked: Array<readonly [action: string, path: string, node: string, ip: string]> = []
     const strict = await site({
+      mount: "/mtx",
       auth: ({ action, actor, payload }) => {
-        asked.push([action, payload.path, actor.node])
+        asked.push([action, payload.path, actor.node, actor.ip])
         return action === "playback.worker" && actor.node === "north"
       }
     })
@@ -390,9 +391,9 @@ describe("manager with storage", () => {
     assert.strictEqual((await (await strict.node("north")).lease(0)).status, 204)
     assert.strictEqual((await (await strict.node("south")).lease(0)).status, 403)
     assert.deepStrictEqual(asked, [
-      ["playback.request", "cam", ""],
-      ["playback.worker", "", "north"],
-      ["playback.worker", "", "south"]
+      ["playback.request", "cam", "", "127.0.0.1"],
+      ["playback.worker", "", "north", "127.0.0.1"],
+      ["playback.worker", "", "south", "127.0.0.1"]
     ])
     // The program itself is not asked.
     assert.deepInclude(await strict.mtx.playback.request("cam", window), { state: "queued" })
