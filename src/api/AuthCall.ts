@@ -1,28 +1,29 @@
 /** Between MediaMTX's auth call and an AuthPolicy: the question, and what the decision is to the node. */
-import * as Redacted from "effect/Redacted"
+import type * as Effect from "effect/Effect"
 import { type AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
-import type { AuthDecision, AuthRequest } from "../services/AuthPolicy.js"
+import { type AuthDecision, type AuthPolicyShape, fromPlain, type PlainAuthRequest } from "../services/AuthPolicy.js"
 import type { NodeId } from "../services/NodeId.js"
 import { Forbidden, Unauthorized } from "./ApiError.js"
 
-const noSecret = Redacted.make("")
-const secret = (text: string): Redacted.Redacted => (text === "" ? noSecret : Redacted.make(text))
-
 /** The question that a policy gets for a call. */
-export const question = (node: NodeId | undefined, body: AuthRequestBody): AuthRequest => ({
+export const question = (node: NodeId | undefined, body: AuthRequestBody): PlainAuthRequest => ({
   node,
   action: body.action,
   path: body.path,
   protocol: body.protocol,
   ip: body.ip,
   user: body.user,
-  password: secret(body.password),
+  password: body.password,
   // MediaMTX repeats the password there when no token was given.
-  token: body.token === body.password ? noSecret : secret(body.token),
-  query: secret(body.query),
+  token: body.token === body.password ? "" : body.token,
+  query: body.query,
   id: body.id,
   userAgent: body.userAgent
 })
+
+/** Asks a policy in whichever way is cheaper: the decision itself where it is known at once. */
+export const ask = (policy: AuthPolicyShape, request: PlainAuthRequest): AuthDecision | Effect.Effect<AuthDecision> =>
+  policy.unsafeDecide === undefined ? policy.decide(fromPlain(request)) : policy.unsafeDecide(request)
 
 /**
  * What a decision is to the node; undefined when the client may. `Unauthorized` makes the node ask its client for

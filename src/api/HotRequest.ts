@@ -21,7 +21,7 @@ export interface HotRequest {
   /** What stands after the `?`. */
   readonly query: string
   /** A header by its lower-case name; the first one where there are several. */
-  readonly header: (name: string) => string | undefined
+  header(name: string): string | undefined
   /** Address of the caller. */
   readonly address: string | undefined
   /** Text, or bytes that are not known to be UTF-8 yet. `TooLarge`: over the limit, and not read. */

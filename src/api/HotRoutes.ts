@@ -107,7 +107,8 @@ const counter = (route: string, outcome: string) =>
   Metric.fromMetricKey(
     MetricKey.taggedWithLabels(counterKey, [MetricLabel.make("route", route), MetricLabel.make("outcome", outcome)])
   )
-const count = (metric: ReturnType<typeof counter>): void => metric.unsafeUpdate(1, [])
+const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
+const count = (metric: ReturnType<typeof counter>): void => metric.unsafeUpdate(1, noTags)
 const counted = {
   authAllow: counter("auth", "allow"),
   authDeny: counter("auth", "deny"),
@@ -266,7 +267,7 @@ export const make = Effect.gen(function* () {
   }
 
   const authenticate: HotRoutesShape["authenticate"] = (route, request) => {
-    const query = Query.parse(request.query)
+    const query = Query.parseRemembered(request.query)
     const token = route._tag === "Auth" ? Query.single(query, "token") : undefined
     const presented: Presented | undefined =
       token !== undefined && token !== ""
@@ -288,13 +289,14 @@ export const make = Effect.gen(function* () {
   }
 
   const auth = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
-    const node = nodeOf(Query.parse(request.query))
+    const node = nodeOf(Query.parseRemembered(request.query))
     if (typeof node !== "string") return refuse(node)
     const decoded = authBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
     observeCall(node, "auth", request)
-    return andThen(policy.decide(AuthCall.question(node, body)), (decision) => decided(decision, body))
+    const asked = AuthCall.ask(policy, AuthCall.question(node, body))
+    return Effect.isEffect(asked) ? andThen(asked, (decision) => decided(decision, body)) : decided(asked, body)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ export const make = Effect.gen(function* () {
   }
 
   const hooks = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
-    const node = nodeOf(Query.parse(request.query))
+    const node = nodeOf(Query.parseRemembered(request.query))
     if (typeof node !== "string") return refuse(node)
     const decoded = hookBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
@@ -395,7 +397,7 @@ export const make = Effect.gen(function* () {
   }
 
   const config = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
-    const query = Query.parse(request.query)
+    const query = Query.parseRemembered(request.query)
     const usual = usualConfigParams(query)
     if (usual !== undefined) return configFor(usual, request)
     const decoded = decodeConfigParams(query)

@@ -40,6 +40,24 @@ export const parse = (text: string): Query => {
   return out
 }
 
+const REMEMBERED = 4_096
+const LONGEST = 256
+const remembered = new Map<string, Query>()
+
+/**
+ * As `parse`, for queries that come again and again: a node's are always the same few. The first of `REMEMBERED` are kept,
+ * and all are dropped when there are more, so that invented ones cost no memory.
+ */
+export const parseRemembered = (text: string): Query => {
+  if (text.length > LONGEST) return parse(text)
+  const known = remembered.get(text)
+  if (known !== undefined) return known
+  const query = parse(text)
+  if (remembered.size >= REMEMBERED) remembered.clear()
+  remembered.set(text, query)
+  return query
+}
+
 /** The value of a key that was given exactly once. */
 export const single = (query: Query, key: string): string | undefined => {
   const value = query[key]

@@ -58,6 +58,47 @@ export interface AuthRequest {
 }
 
 /**
+ * A question with its secrets as plain text, as it came from the node: what {@link AuthPolicyShape.unsafeDecide} gets.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PlainAuthRequest extends Omit<AuthRequest, "password" | "token" | "query"> {
+  readonly password: string
+  readonly token: string
+  readonly query: string
+}
+
+const noSecret = Redacted.make("")
+const secret = (text: string): Redacted.Redacted => (text === "" ? noSecret : Redacted.make(text))
+
+/**
+ * The question with its secrets wrapped.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromPlain = (request: PlainAuthRequest): AuthRequest => ({
+  ...request,
+  password: secret(request.password),
+  token: secret(request.token),
+  query: secret(request.query)
+})
+
+/**
+ * The question with its secrets as plain text.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toPlain = (request: AuthRequest): PlainAuthRequest => ({
+  ...request,
+  password: Redacted.value(request.password),
+  token: Redacted.value(request.token),
+  query: Redacted.value(request.query)
+})
+
+/**
  * The answer and why. `reason` is shown to operators and lands in the node's log: it must never hold a secret.
  *
  * - `Allow` → 204
@@ -79,6 +120,9 @@ export type AuthDecision = Data.TaggedEnum<{
  */
 export const AuthDecision = Data.taggedEnum<AuthDecision>()
 
+/** A decision that is known already, or how to come to it. */
+type Deciding = AuthDecision | Effect.Effect<AuthDecision>
+
 /**
  * What a policy is: one method.
  *
@@ -88,6 +132,13 @@ export const AuthDecision = Data.taggedEnum<AuthDecision>()
 export interface AuthPolicyShape {
   /** Never fails: whatever goes wrong inside a policy is a denial with its reason. */
   readonly decide: (request: AuthRequest) => Effect.Effect<AuthDecision>
+  /**
+   * The same for a request whose secrets are plain text, with the decision itself where it is known at once. Optional: the
+   * hot route takes it where it is there, because wrapping a secret costs more than deciding (each keeps its entry in a
+   * WeakMap until the next major collection). Unsafe because nothing keeps the secrets out of a log: for policies that
+   * don't hand the request on. Never throws.
+   */
+  readonly unsafeDecide?: ((request: PlainAuthRequest) => AuthDecision | Effect.Effect<AuthDecision>) | undefined
 }
 
 /**
@@ -114,54 +165,106 @@ export interface Policy extends AuthPolicyShape, Pipeable {}
  * @since 0.1.0
  * @category constructors
  */
-export const make = (decide: AuthPolicyShape["decide"]): Policy => ({
-  decide: (request) => {
-    try {
-      const effect = decide(request)
-      return known(effect) === undefined ? rescue(effect, request) : effect
-    } catch (error) {
-      return crashed(Cause.die(error), request)
-    }
-  },
+export const make = (decide: AuthPolicyShape["decide"]): Policy => policyOf(guard(decide, secretsOf), undefined)
+
+/**
+ * A policy from a function of plain text that decides at once where it can: answers of the hot route then cost nothing but
+ * the deciding. What it throws or dies of is a denial too. Its secrets must not get into a log, an error or a reason.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeUnsafe = (decide: (request: PlainAuthRequest) => AuthDecision | Effect.Effect<AuthDecision>): Policy =>
+  ofPlain(guard(decide, plainSecretsOf))
+
+/** A policy from its two forms, either of which is guarded already. */
+const policyOf = (decide: Ask<AuthRequest>, unsafeDecide: Ask<PlainAuthRequest> | undefined): Policy => ({
+  decide: (request) => toEffect(decide(request)),
+  unsafeDecide,
   pipe() {
     // biome-ignore lint/complexity/noArguments: what Pipeable asks for
     return pipeArguments(this, arguments)
   }
 })
+const ofPlain = (decide: Ask<PlainAuthRequest>): Policy => policyOf((request) => decide(toPlain(request)), decide)
+
+type Ask<Request> = (request: Request) => Deciding
+
+const toEffect = (deciding: Deciding): Effect.Effect<AuthDecision> =>
+  Effect.isEffect(deciding) ? deciding : Effect.succeed(deciding)
 
 /** The decision when no effect has to run for it: `Effect.succeed` is an exit already. */
-const known = (effect: Effect.Effect<AuthDecision>): AuthDecision | undefined =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)
+const known = (deciding: Deciding): AuthDecision | undefined => {
+  if (!Effect.isEffect(deciding)) return deciding
+  return Exit.isExit(deciding) && Exit.isSuccess(deciding)
     ? // The guard forgets the type of the effect's value, which is the type of the exit's.
-      (effect.value as AuthDecision)
+      (deciding.value as AuthDecision)
     : undefined
+}
+
+/** Goes on with the decision: now if it is known. */
+const andThen = (deciding: Deciding, f: (decision: AuthDecision) => Deciding): Deciding => {
+  const decision = known(deciding)
+  return decision === undefined ? Effect.flatMap(toEffect(deciding), (late) => toEffect(f(late))) : f(decision)
+}
 
 const CRASHED = AuthDecision.Deny({ reason: "the policy failed; the manager's log says why" })
 
+const secretsOf = ({ password, query, token }: AuthRequest): ReadonlyArray<string> =>
+  [password, token, query].map(Redacted.value)
+const plainSecretsOf = ({ password, query, token }: PlainAuthRequest): ReadonlyArray<string> => [password, token, query]
+
 /** The text of a cause without the secrets of the request that may have got into it. */
-const describe = (cause: Cause.Cause<unknown>, request: AuthRequest): string => {
+const describe = (cause: Cause.Cause<unknown>, secrets: ReadonlyArray<string>): string => {
   let text = Cause.pretty(cause)
-  for (const secret of [request.password, request.token, request.query]) {
-    const value = Redacted.value(secret)
-    if (value !== "") text = text.replaceAll(value, REDACTED)
-  }
+  for (const value of secrets) if (value !== "") text = text.replaceAll(value, REDACTED)
   return text
 }
 
-const crashed = (cause: Cause.Cause<unknown>, request: AuthRequest): Effect.Effect<AuthDecision> =>
-  Effect.as(
-    Effect.logWarning(`the auth policy failed, so ${request.action} is denied: ${describe(cause, request)}`),
-    CRASHED
-  )
+/** Makes a denial of whatever a policy throws or dies of. */
+const guard = <Request extends { readonly action: AuthAction }>(
+  decide: Ask<Request>,
+  secrets: (request: Request) => ReadonlyArray<string>
+): Ask<Request> => {
+  const crashed = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<AuthDecision> =>
+    Effect.as(
+      Effect.logWarning(`the auth policy failed, so ${request.action} is denied: ${describe(cause, secrets(request))}`),
+      CRASHED
+    )
+  return (request) => {
+    try {
+      const deciding = decide(request)
+      if (known(deciding) !== undefined) return deciding
+      return Effect.catchAllCause(toEffect(deciding), (cause) =>
+        Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : crashed(cause, request)
+      )
+    } catch (error) {
+      return crashed(Cause.die(error), request)
+    }
+  }
+}
 
-const rescue = (effect: Effect.Effect<AuthDecision>, request: AuthRequest): Effect.Effect<AuthDecision> =>
-  Effect.catchAllCause(effect, (cause) =>
-    Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : crashed(cause, request)
-  )
+/** A policy of the same forms as those that it is made of: `combine` is applied to each form that all of them have. */
+const combined = (
+  policies: ReadonlyArray<AuthPolicyShape>,
+  combine: <Request>(asks: ReadonlyArray<Ask<Request>>) => Ask<Request>
+): Policy => {
+  // A user's own policy may throw or die: it is made to deny before it is combined, so that `any` still asks the others.
+  const safe = combine(policies.map((policy) => guard((request: AuthRequest) => policy.decide(request), secretsOf)))
+  const plain: Array<Ask<PlainAuthRequest>> = []
+  for (const policy of policies) {
+    if (policy.unsafeDecide === undefined) return policyOf(safe, undefined)
+    plain.push(guard(policy.unsafeDecide, plainSecretsOf))
+  }
+  return policyOf(safe, combine(plain))
+}
 
 const constant = (decision: AuthDecision): Policy => {
   const effect = Effect.succeed(decision)
-  return make(() => effect)
+  return policyOf(
+    () => effect,
+    () => decision
+  )
 }
 
 /**
@@ -266,7 +369,7 @@ export const fromFunction = (
   let failing = false
 
   const failed = (cause: Cause.Cause<unknown>, request: AuthRequest): Effect.Effect<AuthDecision> => {
-    const text = `the auth function failed, so ${request.action} is denied: ${describe(cause, request)}`
+    const text = `the auth function failed, so ${request.action} is denied: ${describe(cause, secretsOf(request))}`
     const log = failing ? Effect.logDebug(text) : Effect.logWarning(text)
     failing = true
     return Effect.as(log, FAILED)
@@ -359,33 +462,24 @@ const sequence = (
   policies: ReadonlyArray<AuthPolicyShape>,
   absorb: (decision: AuthDecision) => boolean,
   settle: (decisions: ReadonlyArray<AuthDecision>) => AuthDecision
-): Policy => {
-  // A user's own policy may throw or die: it is made to deny before it is combined, so that `any` still asks the others.
-  const guarded = policies.map((policy) => make((request) => policy.decide(request)))
-
-  const from = (
-    request: AuthRequest,
-    start: number,
-    before: ReadonlyArray<AuthDecision>
-  ): Effect.Effect<AuthDecision> => {
-    const decisions = [...before]
-    for (let index = start; index < guarded.length; index++) {
-      const policy = guarded[index]
-      if (policy === undefined) continue
-      const effect = policy.decide(request)
-      const decision = known(effect)
-      if (decision === undefined) {
-        return Effect.flatMap(effect, (late) =>
-          absorb(late) ? Effect.succeed(late) : from(request, index + 1, [...decisions, late])
-        )
+): Policy =>
+  combined(policies, <Request>(asks: ReadonlyArray<Ask<Request>>): Ask<Request> => {
+    const from = (request: Request, start: number, before: ReadonlyArray<AuthDecision>): Deciding => {
+      const decisions = [...before]
+      for (let index = start; index < asks.length; index++) {
+        const deciding = asks[index]?.(request)
+        if (deciding === undefined) continue
+        const decision = known(deciding)
+        if (decision === undefined) {
+          return andThen(deciding, (late) => (absorb(late) ? late : from(request, index + 1, [...decisions, late])))
+        }
+        if (absorb(decision)) return deciding
+        decisions.push(decision)
       }
-      if (absorb(decision)) return Effect.succeed(decision)
-      decisions.push(decision)
+      return settle(decisions)
     }
-    return Effect.succeed(settle(decisions))
-  }
-  return make((request) => from(request, 0, []))
-}
+    return (request) => from(request, 0, [])
+  })
 
 /**
  * Every policy must allow (intersection). Asked in order, up to the first denial.
@@ -445,11 +539,14 @@ export const deadline =
   (duration: Duration.DurationInput) =>
   (policy: AuthPolicyShape): Policy => {
     const limit = Duration.decode(duration)
-    const guarded = make((request) => policy.decide(request))
-    return make((request) => {
-      const effect = guarded.decide(request)
-      return known(effect) !== undefined ? effect : within(effect, limit)
-    })
+    return combined(
+      [policy],
+      <Request>([ask]: ReadonlyArray<Ask<Request>>): Ask<Request> =>
+        (request) => {
+          const deciding = ask?.(request) ?? CRASHED
+          return known(deciding) === undefined ? within(toEffect(deciding), limit) : deciding
+        }
+    )
   }
 
 const decisionsKey = MetricKey.counter("mtx_manager_auth_decisions", {
@@ -459,6 +556,7 @@ const decisionsKey = MetricKey.counter("mtx_manager_auth_decisions", {
 /** With the tag in the key: `Metric.tagged` puts the key together anew at every count. */
 const decisionsCounter = (decision: string) =>
   Metric.fromMetricKey(MetricKey.taggedWithLabels(decisionsKey, [MetricLabel.make("decision", decision)]))
+const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
 const counters = {
   Allow: decisionsCounter("allow"),
   Deny: decisionsCounter("deny"),
@@ -473,20 +571,23 @@ const counters = {
  * @category combinators
  */
 export const counted = (policy: AuthPolicyShape): Policy => {
-  const guarded = make((request) => policy.decide(request))
   const count = (decision: AuthDecision) => {
-    counters[decision._tag].unsafeUpdate(1, [])
+    counters[decision._tag].unsafeUpdate(1, noTags)
     return decision
   }
-  const counting = make((request) => {
-    const effect = guarded.decide(request)
-    const decision = known(effect)
-    // A known decision stays known, so that the edge can answer without a fiber.
-    if (decision === undefined) return Effect.map(effect, count)
-    count(decision)
-    return effect
-  })
-  uncounted.set(counting, guarded)
+  const counting = combined(
+    [policy],
+    <Request>([ask]: ReadonlyArray<Ask<Request>>): Ask<Request> =>
+      (request) => {
+        const deciding = ask?.(request) ?? CRASHED
+        const decision = known(deciding)
+        // A known decision stays known, so that the edge can answer without a fiber.
+        if (decision === undefined) return Effect.map(toEffect(deciding), count)
+        count(decision)
+        return deciding
+      }
+  )
+  uncounted.set(counting, policy)
   return counting
 }
 

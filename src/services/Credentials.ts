@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { NodeId } from "./NodeId.js"
 import { Principal } from "./Principal.js"
@@ -35,6 +35,12 @@ export interface CredentialsOptions {
 /** How many derived tokens are remembered. Beyond it the oldest are derived again: a bound against invented node ids. */
 const REMEMBERED = 20_000
 
+/** A token, and who presents it: both made once. */
+interface Derived {
+  readonly token: Redacted.Redacted
+  readonly principal: Effect.Effect<Option.Option<Principal>>
+}
+
 /** Time depends on the length of `b` only, never on where the two differ. */
 export const equal = (a: string, b: string): boolean => {
   let difference = a.length ^ b.length
@@ -51,7 +57,7 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
     const signer = yield* Effect.promise(() =>
       crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
     )
-    const tokens = new Map<NodeId, Redacted.Redacted>()
+    const tokens = new Map<NodeId, Derived>()
 
     const derive = Effect.fnUntraced(function* (node: NodeId) {
       const digest = yield* Effect.promise(() =>
@@ -64,29 +70,32 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
           break
         }
       }
-      tokens.set(node, token)
-      return token
+      const derived: Derived = { token, principal: Effect.succeedSome(Principal.Node({ node })) }
+      tokens.set(node, derived)
+      return derived
     })
 
     const nodeToken = (node: NodeId): Effect.Effect<Redacted.Redacted> => {
       const known = tokens.get(node)
-      return known === undefined ? derive(node) : Effect.succeed(known)
+      return known === undefined ? Effect.map(derive(node), ({ token }) => token) : Effect.succeed(known.token)
     }
 
-    const admin = Option.some(Principal.Admin())
-    const fleet = Option.some(Principal.Fleet())
+    const admin = Effect.succeedSome(Principal.Admin())
+    const fleet = Effect.succeedSome(Principal.Fleet())
+    const judge = (secret: string, { principal, token }: Derived) =>
+      equal(secret, Redacted.value(token)) ? principal : Effect.succeedNone
 
     return {
       nodeToken,
       verify: (secret, node) => {
-        if (equal(secret, adminKey)) return Effect.succeed(admin)
-        if (equal(secret, key)) return Effect.succeed(fleet)
+        if (equal(secret, adminKey)) return admin
+        if (equal(secret, key)) return fleet
         if (node === undefined) return Effect.succeedNone
-        const judge = (token: Redacted.Redacted) =>
-          equal(secret, Redacted.value(token)) ? Option.some(Principal.Node({ node })) : Option.none()
         const known = tokens.get(node)
         // A known token is judged at once: the hot routes need no fiber then.
-        return known === undefined ? Effect.map(derive(node), judge) : Effect.succeed(judge(known))
+        return known === undefined
+          ? Effect.flatMap(derive(node), (derived) => judge(secret, derived))
+          : judge(secret, known)
       }
     }
   })

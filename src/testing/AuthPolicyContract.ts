@@ -183,6 +183,16 @@ export const authPolicyContract = <E>(
     )
 
     property(
+      "decides the same when it is asked in plain text, where it can be",
+      authRequest,
+      Effect.fnUntraced(function* (policy, request) {
+        const plain = policy.unsafeDecide?.(AuthPolicy.toPlain(request))
+        if (plain === undefined) return
+        assert.deepStrictEqual(Effect.isEffect(plain) ? yield* plain : plain, yield* policy.decide(request))
+      })
+    )
+
+    property(
       "all: allowAll is its identity, a denial wins on either side",
       authRequest,
       Effect.fnUntraced(function* (policy, request) {

@@ -148,9 +148,9 @@ describe("password checks", () => {
         yield* open
         assert.deepStrictEqual(yield* Fiber.join(fibers), [true, false, true, false])
         assert.strictEqual(state.calls, 2)
-        assert.strictEqual(checks.remembered(SEVENS, Redacted.make(PASSWORD)), true)
-        assert.strictEqual(checks.remembered(SEVENS, Redacted.make("no")), false)
-        assert.isUndefined(checks.remembered(USUAL, Redacted.make(PASSWORD)))
+        assert.strictEqual(checks.remembered(SEVENS, PASSWORD), true)
+        assert.strictEqual(checks.remembered(SEVENS, "no"), false)
+        assert.isUndefined(checks.remembered(USUAL, PASSWORD))
         assert.isTrue(yield* verify(checks, PASSWORD))
         assert.strictEqual(state.calls, 2)
       })
@@ -177,8 +177,8 @@ describe("password checks", () => {
         yield* open
         yield* verify(checks, PASSWORD)
         for (let n = 0; n < 50; n++) yield* verify(checks, `guess ${n}`)
-        assert.isTrue(checks.remembered(SEVENS, Redacted.make(PASSWORD)))
-        const known = Array.from({ length: 50 }, (_, n) => checks.remembered(SEVENS, Redacted.make(`guess ${n}`)))
+        assert.isTrue(checks.remembered(SEVENS, PASSWORD))
+        const known = Array.from({ length: 50 }, (_, n) => checks.remembered(SEVENS, `guess ${n}`))
         assert.lengthOf(
           known.filter((answer) => answer === false),
           2

@@ -2,10 +2,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
 import * as AuthCall from "../../api/AuthCall.js"
 import { settled } from "../../api/Settled.js"
-import type { AuthAction, AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
+import type { AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
 import { parseQuery } from "../../mediamtx/QueryString.js"
 import * as AuthPolicy from "../../services/AuthPolicy.js"
 import type { NodeId } from "../../services/NodeId.js"
@@ -72,22 +71,13 @@ const nothing: Readonly<Record<string, string>> = Object.freeze(Object.create(nu
 
 /** The question as the function gets it. */
 const questionOf = <Path extends string, Node extends string | undefined>(
-  from: {
-    readonly action: AuthAction
-    readonly path: string
-    readonly protocol: AuthProtocol
-    readonly ip: string
-    readonly user: string
-    readonly id: string | null
-    readonly userAgent: string
-  },
-  node: string | undefined,
-  secrets: { readonly password: string; readonly token: string; readonly query: string }
+  from: AuthPolicy.PlainAuthRequest,
+  node: string | undefined
 ): AuthQuestion<Path, Node> => {
-  const { password, query, token } = secrets
+  const { id, ip, password, query, token, user, userAgent } = from
   const question = {
     action: from.action,
-    actor: { ip: from.ip, user: from.user, password, token, id: from.id, userAgent: from.userAgent, node },
+    actor: { ip, user, password, token, id, userAgent, node },
     payload: { path: from.path, protocol: from.protocol, query: query === "" ? nothing : parseQuery(query) }
   }
   // The names are those of the config that nodes are given, and MediaMTX only asks about paths that it has; only the
@@ -96,12 +86,13 @@ const questionOf = <Path extends string, Node extends string | undefined>(
 }
 
 type Decision = Effect.Effect<AuthPolicy.AuthDecision>
+type Deciding = AuthPolicy.AuthDecision | Decision
 
 /**
  * Asks a function, within its deadline: now, or by a promise that never rejects.
  *
  * Not by `AuthPolicy.fromFunction`, because the fibers of that cost as much as all the rest of a call. What goes wrong
- * does go that way: it knows how to tell of failures. `request` is only made for that.
+ * does go that way: it knows how to tell of failures.
  */
 const asking = <Path extends string, Node extends string | undefined>(
   auth: AuthFunction<Path, Node>,
@@ -110,7 +101,7 @@ const asking = <Path extends string, Node extends string | undefined>(
   const limit = Duration.decode(deadline)
   // Timers that are longer fire at once.
   const millis = Math.min(Duration.toMillis(limit), 2 ** 31 - 1)
-  const late = Effect.succeed(AuthPolicy.tooLate(limit))
+  const late = AuthPolicy.tooLate(limit)
   const failures = new WeakMap<AuthPolicy.AuthRequest, { readonly error: unknown }>()
   const reporter = AuthPolicy.fromFunction((request) => {
     const failure = failures.get(request)
@@ -119,30 +110,31 @@ const asking = <Path extends string, Node extends string | undefined>(
   })
   let failing = false
 
-  const failed = (request: AuthPolicy.AuthRequest, error: unknown): Decision => {
+  const failed = (plain: AuthPolicy.PlainAuthRequest, error: unknown): Decision => {
     failing = true
+    const request = AuthPolicy.fromPlain(plain)
     failures.set(request, { error })
     return reporter.decide(request)
   }
-  const answered = (answer: AuthAnswer, request: () => AuthPolicy.AuthRequest): Decision => {
-    let decision: Decision
+  const answered = (answer: AuthAnswer, plain: AuthPolicy.PlainAuthRequest): Deciding => {
+    let decision: AuthPolicy.AuthDecision
     try {
-      decision = Effect.succeed(AuthPolicy.toDecision(answer))
+      decision = AuthPolicy.toDecision(answer)
     } catch (error) {
-      return failed(request(), error)
+      return failed(plain, error)
     }
     if (!failing) return decision
     failing = false
-    return Effect.zipRight(reporter.decide(request()), decision)
+    return Effect.as(reporter.decide(AuthPolicy.fromPlain(plain)), decision)
   }
 
-  return (question: AuthQuestion<Path, Node>, request: () => AuthPolicy.AuthRequest): Decision | Promise<Decision> => {
+  return (question: AuthQuestion<Path, Node>, request: AuthPolicy.PlainAuthRequest): Deciding | Promise<Deciding> => {
     const call = new AuthPolicy.AuthFunctionCall()
     let answer: ReturnType<typeof auth>
     try {
       answer = auth(question, call)
     } catch (error) {
-      return failed(request(), error)
+      return failed(request, error)
     }
     if (!Predicate.isPromiseLike(answer)) return answered(answer, request)
     const promise = answer
@@ -158,7 +150,7 @@ const asking = <Path extends string, Node extends string | undefined>(
         },
         (error: unknown) => {
           clearTimeout(timer)
-          resolve(failed(request(), error))
+          resolve(failed(request, error))
         }
       )
     })
@@ -172,18 +164,13 @@ export const toPolicy = <Path extends string>(
 ): AuthPolicy.Policy => {
   if (typeof auth !== "function") return AuthPolicy.deadline(deadline)(auth)
   const ask = asking(auth, deadline)
-  return AuthPolicy.make((request) => {
-    const question = questionOf<Path, string>(request, request.node ?? "", {
-      password: Redacted.value(request.password),
-      token: Redacted.value(request.token),
-      query: Redacted.value(request.query)
-    })
-    const decision = ask(question, () => request)
-    return decision instanceof Promise
+  return AuthPolicy.makeUnsafe((request) => {
+    const deciding = ask(questionOf<Path, string>(request, request.node ?? ""), request)
+    return deciding instanceof Promise
       ? Effect.async((resume) => {
-          decision.then(resume)
+          deciding.then((late) => resume(Effect.isEffect(late) ? late : Effect.succeed(late)))
         })
-      : decision
+      : deciding
   })
 }
 
@@ -193,8 +180,8 @@ export type Decider = (
   body: AuthRequestBody
 ) => AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision>
 
-const run = (decision: Decision): AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision> =>
-  settled(decision)?.value ?? Effect.runPromise(decision)
+const run = (deciding: Deciding): AuthPolicy.AuthDecision | Promise<AuthPolicy.AuthDecision> =>
+  Effect.isEffect(deciding) ? (settled(deciding)?.value ?? Effect.runPromise(deciding)) : deciding
 
 /** As `toPolicy`, where there is nothing else to run on. */
 export const toDecider = <Path extends string>(
@@ -203,17 +190,12 @@ export const toDecider = <Path extends string>(
 ): Decider => {
   if (typeof auth !== "function") {
     const policy = AuthPolicy.deadline(deadline)(auth)
-    return (node, body) => run(policy.decide(AuthCall.question(node, body)))
+    return (node, body) => run(AuthCall.ask(policy, AuthCall.question(node, body)))
   }
   const ask = asking(auth, deadline)
   return (node, body) => {
-    const question = questionOf<Path, string | undefined>(body, node, {
-      password: body.password,
-      // MediaMTX repeats the password there when no token was given.
-      token: body.token === body.password ? "" : body.token,
-      query: body.query
-    })
-    const decision = ask(question, () => AuthCall.question(node, body))
-    return decision instanceof Promise ? decision.then(run) : run(decision)
+    const request = AuthCall.question(node, body)
+    const deciding = ask(questionOf<Path, string | undefined>(request, node), request)
+    return deciding instanceof Promise ? deciding.then(run) : run(deciding)
   }
 }

@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { Argon2, type Argon2Hash, Argon2Unavailable } from "./Argon2.js"
 import { equalBytes } from "./Secret.js"
-import { sha256 } from "./Sha256.js"
+import { sha256Base64 } from "./Sha256.js"
 
 /**
  * @since 0.1.0
@@ -48,7 +48,7 @@ export class TooManyChecks extends Data.TaggedError("TooManyChecks") {}
  */
 export interface PasswordCheck {
   /** The remembered answer, if any. `id` tells hashes apart: that of the secret, or a made-up one for unknown users. */
-  readonly remembered: (id: string, password: Redacted.Redacted) => boolean | undefined
+  readonly remembered: (id: string, password: string) => boolean | undefined
   /** Whether the password gives this hash. */
   readonly verify: (
     id: string,
@@ -77,8 +77,6 @@ const boundedSet = (capacity: number) => {
   }
 }
 
-const encoder = new TextEncoder()
-
 /**
  * @since 0.1.0
  * @category constructors
@@ -97,8 +95,7 @@ export const make = (options: PasswordCheckOptions = {}): Effect.Effect<Password
     const pepper = Encoding.encodeBase64(crypto.getRandomValues(new Uint8Array(18)))
 
     // The pepper has one length and real ids another than made-up ones, so the three can't run into each other.
-    const keyOf = (id: string, password: Redacted.Redacted): string =>
-      Encoding.encodeBase64(sha256(encoder.encode(`${pepper}\0${id}\0${Redacted.value(password)}`)))
+    const keyOf = (id: string, password: string): string => sha256Base64(`${pepper}\0${id}\0${password}`)
 
     const compute = Effect.fnUntraced(function* (key: string, hash: Argon2Hash, password: Redacted.Redacted) {
       const computed = yield* argon2.hash({ ...hash, password })
@@ -128,7 +125,7 @@ export const make = (options: PasswordCheckOptions = {}): Effect.Effect<Password
       remembered: (id, password) => recall(keyOf(id, password)),
       verify: (id, hash, password) =>
         Effect.suspend((): Effect.Effect<boolean, Argon2Unavailable | TooManyChecks> => {
-          const key = keyOf(id, password)
+          const key = keyOf(id, Redacted.value(password))
           const known = recall(key)
           if (known !== undefined) return Effect.succeed(known)
           const same = FiberMap.unsafeGet(running, key)

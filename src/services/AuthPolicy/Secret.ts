@@ -14,25 +14,23 @@ import {
   format as formatArgon2,
   parse as parseArgon2
 } from "./Argon2.js"
-import { sha256, sha256Base64 } from "./Sha256.js"
+import { sha256Base64 } from "./Sha256.js"
 
 /**
- * A secret, ready to be compared with. Of `plain` and `sha256` the SHA-256 digest is kept, so comparing takes the same
+ * A secret, ready to be compared with. Of `plain` and `sha256` the SHA-256 digest is kept (in base64), so comparing takes the same
  * time for every guess of the same length.
  *
  * @since 0.1.0
  * @category models
  */
 export type Secret =
-  | { readonly _tag: "Digest"; readonly digest: Uint8Array }
+  | { readonly _tag: "Digest"; readonly digest: string }
   | {
       readonly _tag: "Argon2"
       /** Tells hashes apart, and is shorter than they are. */
       readonly id: string
       readonly argon2: Argon2Hash
     }
-
-const encoder = new TextEncoder()
 
 /**
  * Reads a secret, or says what is wrong with it without quoting it.
@@ -45,7 +43,7 @@ export const parse = (text: string): Either.Either<Secret, string> => {
   if (text.startsWith("sha256:")) {
     const decoded = Either.getOrUndefined(Encoding.decodeBase64(text.slice("sha256:".length)))
     return decoded?.length === 32
-      ? Either.right({ _tag: "Digest", digest: decoded })
+      ? Either.right({ _tag: "Digest", digest: Encoding.encodeBase64(decoded) })
       : Either.left("is not sha256: with the 44 base64 characters of a SHA-256 digest (not hex)")
   }
   if (text.startsWith("argon2:")) {
@@ -71,12 +69,12 @@ export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => {
 }
 
 /**
- * What a `Digest` secret of this text holds. Takes 2 to 4 µs.
+ * What a `Digest` secret of this text holds.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const digest = (text: string): Uint8Array => sha256(encoder.encode(text))
+export const digest: (text: string) => string = sha256Base64
 
 /** OWASP's choice of 2024 for argon2id with one lane: 19 MiB, 2 passes. About 55 ms. */
 const DEFAULT = { variant: "argon2id", memory: 19_456, time: 2, lanes: 1, length: 32 } as const

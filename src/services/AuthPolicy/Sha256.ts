@@ -2,7 +2,7 @@
  * SHA-256, synchronously.
  *
  * WebCrypto only has it as a promise, which costs a hop off the event loop (tens of µs) on the path that answers a node;
- * this costs 2 to 4 µs for a password. Tested against WebCrypto.
+ * this costs 0.3 µs for a password on Node and 2 to 4 µs elsewhere. Tested against WebCrypto.
  *
  * @since 0.1.0
  */
@@ -96,10 +96,26 @@ export const sha256 = (message: Uint8Array): Uint8Array => {
 
 const encoder = new TextEncoder()
 
+/** `crypto.hash` of Node 20.12 and later, a seventh of the cost. Asked for at run time: this module also runs elsewhere. */
+const native = (): ((text: string) => string) | undefined => {
+  // Older versions of Node, and other runtimes, lack either step.
+  const node = (globalThis as { process?: Partial<NodeJS.Process> }).process
+  const crypto = node?.getBuiltinModule?.("node:crypto")
+  const hash = crypto?.hash
+  if (hash === undefined) return undefined
+  try {
+    return hash("sha256", "", "base64") === portable("") ? (text) => hash("sha256", text, "base64") : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const portable = (text: string): string => Encoding.encodeBase64(sha256(encoder.encode(text)))
+
 /**
  * The digest of a text's UTF-8 bytes in base64 with padding, as MediaMTX writes it behind `sha256:`.
  *
  * @since 0.1.0
  * @category hashing
  */
-export const sha256Base64 = (text: string): string => Encoding.encodeBase64(sha256(encoder.encode(text)))
+export const sha256Base64: (text: string) => string = native() ?? portable
