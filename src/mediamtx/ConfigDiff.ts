@@ -91,6 +91,32 @@ const shown = (name: string, type: AnyFieldType, value: unknown): unknown => {
 
 const { pathDefaults: _pathDefaults, paths: _paths, ...plainFields } = globalFields
 
+/** Of a field that no table has, an old name say, nobody knows whether it is a secret. */
+const shownUnknown = (value: unknown): unknown =>
+  typeof value === "number" || typeof value === "boolean" || value === null || value === undefined ? value : SECRET
+
+/**
+ * The value of a global field as it may be shown: without secrets.
+ *
+ * @since 0.1.0
+ * @category formatting
+ */
+export const showGlobalField = (name: string, value: unknown): unknown => {
+  const row = Object.hasOwn(plainFields, name) ? plainFields[name as keyof typeof plainFields] : undefined
+  return row === undefined ? shownUnknown(value) : shown(name, row.type, value)
+}
+
+/**
+ * The value of a field of a path, or of `pathDefaults`, as it may be shown: without secrets.
+ *
+ * @since 0.1.0
+ * @category formatting
+ */
+export const showPathField = (name: string, value: unknown): unknown => {
+  const row = Object.hasOwn(pathFields, name) ? pathFields[name as PathFieldName] : undefined
+  return row === undefined ? shownUnknown(value) : shown(name, row.type, value)
+}
+
 const plainRows = Object.entries(plainFields)
 const pathRows = Object.entries(pathFields).filter(([name]) => name !== "name")
 

@@ -5,6 +5,7 @@
  */
 export * from "./AuthPolicyContract.js"
 export * from "./ConfigRendererContract.js"
+export * from "./ConfigRevisionsContract.js"
 export * from "./ConfigSourceContract.js"
 export * from "./FleetStateContract.js"
 export * from "./HookBusContract.js"

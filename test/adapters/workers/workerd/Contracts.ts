@@ -8,6 +8,7 @@ import * as HookBus from "../../../../src/services/HookBus.js"
 import type { NodeConfigsOptions } from "../../../../src/services/NodeConfigs.js"
 import * as D1 from "../../../../src/sql/D1.js"
 import * as DurableObjectSqlite from "../../../../src/sql/DurableObjectSqlite.js"
+import * as SqlConfigRevisions from "../../../../src/sql/SqlConfigRevisions.js"
 import * as SqlFleetState from "../../../../src/sql/SqlFleetState.js"
 import * as SqlHookBus from "../../../../src/sql/SqlHookBus.js"
 import * as SqlJwtKeys from "../../../../src/sql/SqlJwtKeys.js"
@@ -16,6 +17,7 @@ import * as SqlNodeConfigs from "../../../../src/sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
+import { configRevisionsContract } from "../../../../src/testing/ConfigRevisionsContract.js"
 import { fleetStateContract } from "../../../../src/testing/FleetStateContract.js"
 import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
 import { jwtKeysContract } from "../../../../src/testing/JwtKeysContract.js"
@@ -130,6 +132,10 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
   nodeConfigsContract(`SqlNodeConfigs.layer on ${name}`, {
     layer: (options) => Layer.provide(configs(options), fresh),
     storage: Effect.as(empty, (options) => Layer.provide(configs(options), open))
+  })
+  configRevisionsContract(`SqlConfigRevisions.layer on ${name}`, {
+    layer: (options) => Layer.fresh(Layer.provide(SqlConfigRevisions.layer(options), fresh)),
+    storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlConfigRevisions.layer(options), open)))
   })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }
