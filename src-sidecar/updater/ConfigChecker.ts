@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { relayOf } from "../../src/mediamtx/Relay.js"
 import { Question, Verdict } from "./Verdict.js"
 
 /** There is no verdict, for a reason that is not the config's. */
@@ -59,12 +60,28 @@ const ask = (program: string, question: string): Effect.Effect<string, CheckFail
     })
   )
 
+/** What a config says of the relay, against whether there is one. */
+const relayMismatch = (question: Question, relay: boolean): string | undefined => {
+  const url = relayOf(question.text)
+  if (url !== undefined && !relay) {
+    return `it sends hooks and auth questions to a relay at ${url}, and this updater has none (RELAY is not set): everybody would be denied`
+  }
+  return url === undefined && relay
+    ? "this updater has a relay, but the config sends hooks and auth questions elsewhere; start the manager with --relay"
+    : undefined
+}
+
 /** `program`: this updater's own file. */
-export const layer = (program: string): Layer.Layer<ConfigChecker> =>
+export const layer = (program: string, { relay }: { readonly relay: boolean }): Layer.Layer<ConfigChecker> =>
   Layer.succeed(ConfigChecker, {
     check: Effect.fn("ConfigChecker.check")(function* (question: Question) {
+      const mismatch = relayMismatch(question, relay)
+      if (mismatch !== undefined && !relay) {
+        return { accepted: false, problems: [mismatch], warnings: [], apiStays: false, probes: [] }
+      }
       const text = yield* Effect.orDie(encode(question))
       const answer = yield* ask(program, text)
-      return yield* Effect.mapError(decode(answer), () => failed("its answer is none"))
+      const verdict = yield* Effect.mapError(decode(answer), () => failed("its answer is none"))
+      return mismatch === undefined ? verdict : { ...verdict, warnings: [...verdict.warnings, mismatch] }
     })
   })

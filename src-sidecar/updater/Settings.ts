@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { isNodeId, type NodeId } from "../../src/services/NodeId.js"
+import type { AuthOptions } from "./AuthRelay.js"
+import type { SpoolOptions } from "./HookSpool.js"
 
 export interface Settings {
   /** The manager; a path is kept as a prefix. No credentials, query or fragment. */
@@ -27,6 +29,15 @@ export interface Settings {
   readonly mode: number
   /** A folder on the volume whose free space is reported, absolute. */
   readonly recordings: string
+  /** Undefined: MediaMTX calls the manager itself. */
+  readonly relay: RelaySettings | undefined
+}
+
+export interface RelaySettings {
+  /** Where it listens. */
+  readonly address: { readonly host: string; readonly port: number }
+  readonly spool: SpoolOptions
+  readonly auth: AuthOptions
 }
 
 /** One line for each thing that is wrong. */
@@ -90,13 +101,45 @@ const absolute = (text: string): Parsed<string> =>
   text.includes("\0") || text.endsWith("/") ? Either.left("is not the path of a file") : Either.right(resolve(text))
 
 const units: Readonly<Record<string, number>> = { "": 1000, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-const interval = (text: string): Parsed<Duration.Duration> => {
+const time =
+  (least: string, most: string, example: string) =>
+  (text: string): Parsed<Duration.Duration> => {
+    const millis = millisOf(text)
+    return millis >= millisOf(least) && millis <= millisOf(most)
+      ? Either.right(Duration.millis(millis))
+      : Either.left(`is not a time from ${least} to ${most}, such as ${example}`)
+  }
+const millisOf = (text: string): number => {
   const [, digits = "", unit = ""] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(text) ?? []
-  const millis = digits === "" ? Number.NaN : Number(digits) * (units[unit] ?? Number.NaN)
-  return millis >= 1000 && millis <= 3_600_000
-    ? Either.right(Duration.millis(millis))
-    : Either.left("is not a time from 1s to 1h, such as 10s")
+  return digits === "" ? Number.NaN : Number(digits) * (units[unit] ?? Number.NaN)
 }
+const interval = time("1s", "1h", "10s")
+
+const listenAt = (text: string): Parsed<RelaySettings["address"] | undefined> => {
+  if (text === "none") return Either.right(undefined)
+  const [, host = "", digits = ""] = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text) ?? []
+  return host !== "" && Number(digits) <= 65_535
+    ? Either.right({ host: host.replace(/^\[|\]$/g, ""), port: Number(digits) })
+    : Either.left("is not an address to listen on, such as 127.0.0.1:9995, or 0.0.0.0:9995 in a container")
+}
+
+const sizes: Readonly<Record<string, number>> = { K: 1024, M: 1024 ** 2, G: 1024 ** 3 }
+const size = (text: string): Parsed<number> => {
+  const [, digits = "", unit = ""] = /^(\d{1,6})([KMG])$/.exec(text) ?? []
+  const bytes = Number(digits) * (sizes[unit] ?? Number.NaN)
+  return bytes >= 1024 ** 2 && bytes <= 1024 ** 4
+    ? Either.right(bytes)
+    : Either.left("is not a size from 1M to 1024G, such as 64M")
+}
+
+const whenAway = (text: string): Parsed<Duration.Duration> =>
+  text === "deny"
+    ? Either.right(Duration.zero)
+    : Either.mapLeft(
+        time("1s", "24h", "10m")(text),
+        () =>
+          "is neither deny nor a time from 1s to 24h, such as 10m, for which what the manager has permitted goes on to hold"
+      )
 
 const mode = (text: string): Parsed<number> => {
   const value = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
@@ -127,7 +170,15 @@ const api = (text: string): Parsed<Pick<Settings, "api" | "apiCredentials">> => 
   })
 }
 
-const fallbacks = { CONFIG: "/config/mediamtx.yml", INTERVAL: "10s", MODE: "0600" } as const
+const fallbacks = {
+  CONFIG: "/config/mediamtx.yml",
+  INTERVAL: "10s",
+  CONFIG_MODE: "0600",
+  RELAY_SPOOL_LIMIT: "64M",
+  RELAY_AUTH_CACHE: "5s",
+  RELAY_AUTH_AWAY: "deny",
+  RELAY_AUTH_DEADLINE: "3s"
+} as const
 
 const all = Config.all({
   url: setting("URL", undefined, managerUrl),
@@ -136,8 +187,15 @@ const all = Config.all({
   config: setting("CONFIG", fallbacks.CONFIG, absolute),
   interval: setting("INTERVAL", fallbacks.INTERVAL, interval),
   api: setting("MEDIAMTX_API", "none", api),
-  mode: setting("MODE", fallbacks.MODE, mode),
-  recordings: setting("RECORDINGS", ".", (text) => Either.right(text))
+  mode: setting("CONFIG_MODE", fallbacks.CONFIG_MODE, mode),
+  recordings: setting("RECORDINGS", ".", (text) => Either.right(text)),
+  relayAddress: setting("RELAY", "none", listenAt),
+  spoolFolder: setting("RELAY_SPOOL", "", (text) => Either.right(text)),
+  spoolLimit: setting("RELAY_SPOOL_LIMIT", fallbacks.RELAY_SPOOL_LIMIT, size),
+  cache: setting("RELAY_AUTH_CACHE", fallbacks.RELAY_AUTH_CACHE, time("0s", "1m", "5s")),
+  lastDecision: setting("RELAY_AUTH_AWAY", fallbacks.RELAY_AUTH_AWAY, whenAway),
+  // MediaMTX itself gives up after its readTimeout, 10 seconds unless it is told otherwise.
+  deadline: setting("RELAY_AUTH_DEADLINE", fallbacks.RELAY_AUTH_DEADLINE, time("100ms", "9s", "3s"))
 })
 
 /** Name, default in words, and what it is: for the help, and checked against the docs. */
@@ -148,8 +206,18 @@ export const variables: ReadonlyArray<readonly [name: string, fallback: string, 
   ["CONFIG", fallbacks.CONFIG, "MediaMTX's config file, in a folder that the updater may write to"],
   ["INTERVAL", fallbacks.INTERVAL, "Between two polls and between two heartbeats, 1s to 1h"],
   ["MEDIAMTX_API", "none", "MediaMTX's control API, such as http://user:password@mediamtx:9997"],
-  ["MODE", fallbacks.MODE, "Permissions of the config file"],
-  ["RECORDINGS", "the folder of CONFIG", "A folder on the volume whose free space is reported"]
+  ["CONFIG_MODE", fallbacks.CONFIG_MODE, "Permissions of the config file"],
+  ["RECORDINGS", "the folder of CONFIG", "A folder on the volume whose free space is reported"],
+  ["RELAY", "none", "Where the relay for hooks and auth questions listens, such as 127.0.0.1:9995"],
+  ["RELAY_SPOOL", "CONFIG.hooks", "The folder in which hooks wait for the manager"],
+  ["RELAY_SPOOL_LIMIT", fallbacks.RELAY_SPOOL_LIMIT, "How much of them; what comes beyond that is refused"],
+  ["RELAY_AUTH_CACHE", fallbacks.RELAY_AUTH_CACHE, "How long a permission is good without asking again, 0s to 1m"],
+  [
+    "RELAY_AUTH_AWAY",
+    fallbacks.RELAY_AUTH_AWAY,
+    "While the manager is away: deny, or a time such as 10m for which its last permission holds"
+  ],
+  ["RELAY_AUTH_DEADLINE", fallbacks.RELAY_AUTH_DEADLINE, "How long MediaMTX waits for a decision at most, 100ms to 9s"]
 ]
 
 const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
@@ -160,11 +228,31 @@ const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
 /** Reads the environment, or whatever config provider is in place. */
 export const settings: Effect.Effect<Settings, SettingsError> = all.pipe(
   Effect.mapError((error) => new SettingsError({ problems: problemsOf(error) })),
-  Effect.map(({ api: server, recordings, ...rest }) => ({
-    ...rest,
-    ...server,
-    recordings: resolve(rest.config, "..", recordings)
-  }))
+  Effect.map(
+    ({
+      api: server,
+      cache,
+      deadline,
+      lastDecision,
+      recordings,
+      relayAddress: address,
+      spoolFolder,
+      spoolLimit: limit,
+      ...rest
+    }): Settings => ({
+      ...rest,
+      ...server,
+      recordings: resolve(rest.config, "..", recordings),
+      relay:
+        address === undefined
+          ? undefined
+          : {
+              address,
+              spool: { folder: resolve(spoolFolder === "" ? `${rest.config}.hooks` : spoolFolder), limit },
+              auth: { cache, lastDecision, deadline }
+            }
+    })
+  )
 )
 
 /** Only CONFIG: what `health` needs. */

@@ -13,9 +13,11 @@ import { readCommand } from "./Commands.js"
 import * as ConfigChecker from "./ConfigChecker.js"
 import * as Delivery from "./Delivery.js"
 import * as Manager from "./Manager.js"
+import * as Relay from "./Relay.js"
 import * as Server from "./Server.js"
 import type { Settings } from "./Settings.js"
 import * as Store from "./Store.js"
+import * as Upstream from "./Upstream.js"
 
 /** Until something fit is in place, MediaMTX waits for this updater: ask more often than every INTERVAL. */
 const EAGER = Schedule.exponential("500 millis").pipe(Schedule.jittered)
@@ -91,6 +93,7 @@ const make = (settings: Settings) =>
     const delivery = yield* Delivery.Delivery
     const manager = yield* Manager.Manager
     const server = yield* Server.Server
+    const relay = yield* Relay.Relay
     const sight = yield* makeSight(settings.interval)
     const instance = randomUUID()
 
@@ -149,16 +152,17 @@ const make = (settings: Settings) =>
 
     let managerProblem: string | undefined
     const beat = Effect.gen(function* () {
-      const [report, seen, disk] = yield* Effect.all(
-        [delivery.report, sight, diskUsage(settings.recordings)] satisfies readonly [
-          unknown,
-          Effect.Effect<Sight>,
-          unknown
-        ],
+      const [report, seen, disk, relayProblem] = yield* Effect.all(
+        [
+          delivery.report,
+          sight,
+          diskUsage(settings.recordings),
+          relay?.problem ?? Effect.succeed(undefined)
+        ] satisfies readonly [unknown, Effect.Effect<Sight>, unknown, unknown],
         { concurrency: "unbounded" }
       )
       const { paths, problem, startedAt, version }: Sight = seen
-      const error = [report.problem, problem].filter((text) => text !== undefined).join("; ")
+      const error = [report.problem, problem, relayProblem].filter((text) => text !== undefined).join("; ")
       const confirming = results.slice(0, OBEYED)
       const reply = yield* manager.heartbeat({
         instance,
@@ -222,7 +226,8 @@ export const layer = (settings: Settings, program: string) =>
         Store.layer(settings),
         Manager.layer(settings),
         Server.layer(settings),
-        ConfigChecker.layer(program)
+        ConfigChecker.layer(program, { relay: settings.relay !== undefined }),
+        Relay.layer(settings).pipe(Layer.provide(Upstream.layer(settings)))
       )
     )
   )
@@ -230,4 +235,4 @@ export const layer = (settings: Settings, program: string) =>
 /** Runs until it is interrupted. */
 export const run = (
   settings: Settings
-): Effect.Effect<void, never, Delivery.Delivery | Manager.Manager | Server.Server> => make(settings)
+): Effect.Effect<void, never, Delivery.Delivery | Manager.Manager | Server.Server | Relay.Relay> => make(settings)

@@ -16,7 +16,7 @@ const usage = `mtx-updater keeps MediaMTX's config file as the manager wants it,
   mtx-updater health   exit 0 when a valid config is in place, else 1 (for a container's health check)
 
 Environment:
-${variables.map(([name, fallback, about]) => `  ${name.padEnd(14)}${about} (${fallback})`).join("\n")}
+${variables.map(([name, fallback, about]) => `  ${name.padEnd(21)}${about} (${fallback})`).join("\n")}
 `
 
 const health = (): number => {

@@ -45,7 +45,6 @@ describe("mtx-updater", () => {
     NODE: "n1",
     CONFIG: config,
     INTERVAL: "1s",
-    MODE: "",
     MEDIAMTX_API: "",
     RECORDINGS: ""
   })

@@ -54,8 +54,7 @@ describe("mtx-updater", () => {
 
   const startUpdater = (url: string, folder: string, env: Readonly<Record<string, string>> = {}) => {
     const config = join(folder, "mediamtx.yml")
-    // vitest sets a MODE of its own.
-    const settings = { URL: url, KEY, NODE: "n1", CONFIG: config, INTERVAL: "1s", MODE: "", ...env }
+    const settings = { URL: url, KEY, NODE: "n1", CONFIG: config, INTERVAL: "1s", ...env }
     const process = run("node", [program], { env: settings })
     open.push({ close: () => process.stop("SIGKILL") })
     const health = () => run("node", [program, "health"], { env: settings }).exited
@@ -333,21 +332,21 @@ describe("mtx-updater", () => {
         KEY: "my key",
         NODE: "../x",
         INTERVAL: "5",
-        MODE: "444",
+        CONFIG_MODE: "444",
         MEDIAMTX_API: "mediamtx",
         CONFIG: ""
       }
     })
     expect(await bad.exited).toBe(2)
-    for (const name of ["URL", "KEY", "NODE", "MODE", "MEDIAMTX_API"]) {
+    for (const name of ["URL", "KEY", "NODE", "CONFIG_MODE", "MEDIAMTX_API"]) {
       expect(bad.output()).toMatch(new RegExp(`^  ${name} `, "m"))
     }
-    expect(bad.output()).not.toMatch(/INTERVAL|CONFIG|my key/)
+    expect(bad.output()).not.toMatch(/INTERVAL|CONFIG |my key/)
   })
 
-  it("writes with MODE, whatever the umask", async () => {
+  it("writes with CONFIG_MODE, whatever the umask", async () => {
     const manager = await startManager((asked, response) => giveConfig(asked, response, first))
-    const updater = startUpdater(manager.base, folderFor(), { MODE: "0644" })
+    const updater = startUpdater(manager.base, folderFor(), { CONFIG_MODE: "0644" })
     await eventually("the config", async () => existsSync(updater.config))
     expect(statSync(updater.config).mode & 0o777).toBe(0o644)
   })
