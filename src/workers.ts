@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+export type { ClipWakeups } from "./adapters/workers/ClipDeadlines.js"
 export {
   type HostObject,
   type ManagerObject,

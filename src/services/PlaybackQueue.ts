@@ -652,7 +652,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.logWarning("Old playback jobs could not be cleared away, will try again", cause)
     )
   )
-  yield* sweep.pipe(Effect.schedule(Schedule.spaced(options.sweepEvery ?? "5 minutes")), Effect.forkScoped)
+  // At once as well: where the platform wakes the manager for a moment only, there may be no five minutes.
+  yield* sweep.pipe(Effect.repeat(Schedule.spaced(options.sweepEvery ?? "5 minutes")), Effect.forkScoped)
 
   // The calls ------------------------------------------------------------------------------------------------------------
   const full = () =>

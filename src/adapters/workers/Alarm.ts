@@ -1,6 +1,6 @@
 /**
- * The alarm of a Durable Object, as a NodeRegistry needs it: an object that nobody calls is gone from memory after a while,
- * and must be there again when a node's silence is to be noticed.
+ * The alarm of a Durable Object, as a NodeRegistry and clip jobs need it: an object that nobody calls is gone from memory
+ * after a while, and must be there again when a node's silence is to be noticed, or a worker's.
  *
  * At most one alarm is set. While the object is in memory its own timers do the work; the alarm goes off a little later, and
  * finds it done. Also without any deadline the object is woken every hour, so that what is too old is deleted.
@@ -10,6 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { Wakeups } from "../../services/NodeRegistry.js"
+import type { ClipWakeups } from "./ClipDeadlines.js"
 
 /** What is used of `ctx.storage`, in the shape that Cloudflare gives it. */
 export interface AlarmStorage {
@@ -36,6 +37,8 @@ export class Alarm {
   #set: number | undefined
   /** The next deadline, as the registry said last. */
   #deadline = Number.POSITIVE_INFINITY
+  /** The next deadline of a clip job after a time. */
+  #clipDeadline: (after: number) => number = () => Number.POSITIVE_INFINITY
 
   constructor(storage: AlarmStorage) {
     this.#storage = storage
@@ -60,12 +63,21 @@ export class Alarm {
     }
   })
 
+  /** What the queue of clip jobs is made with. */
+  readonly clips: ClipWakeups = {
+    plan: (next, now) => {
+      this.#clipDeadline = next
+      this.#plan(next(now) + AFTER_TIMERS, now)
+    }
+  }
+
   /** The alarm has gone off, and the manager stands. Returns when the deadlines were looked at and the next alarm is set. */
   readonly wentOff: Effect.Effect<void> = Effect.gen(this, function* () {
     this.#set = undefined
     yield* Deferred.await(this.#looked)
     const now = yield* Clock.currentTimeMillis
-    this.#plan(Math.max(this.#deadline + AFTER_TIMERS, now + SHORTEST_PAUSE), now)
+    const next = Math.min(this.#deadline, this.#clipDeadline(now))
+    this.#plan(Math.max(next + AFTER_TIMERS, now + SHORTEST_PAUSE), now)
   })
 
   #plan(at: number, now: number): void {

@@ -25,7 +25,7 @@ export interface ObjectStateOptions extends StateOptions {
 
 /** The object, to the function that makes its manager. */
 export interface HostObject {
-  /** Where the manager keeps its state. The object is woken in time to let silent nodes expire. */
+  /** Where the manager keeps its state. The object is woken in time to let silent nodes, and clip jobs, expire. */
   readonly state: (options?: ObjectStateOptions) => StateLayer
 }
 
@@ -99,11 +99,12 @@ export const managerObject = <Env>(make: (env: Env, object: HostObject) => Objec
       const app = make(this.#env, {
         state: ({ database, ...options } = {}) =>
           Layer.unwrapEffect(
-            Effect.map(this.#alarm.wakeups, (wakeups) =>
-              database === undefined
-                ? WorkersState.durableObject(this.#ctx.storage, { ...options, wakeups })
-                : WorkersState.d1(database, { ...options, wakeups })
-            )
+            Effect.map(this.#alarm.wakeups, (wakeups) => {
+              const woken = { ...options, wakeups, clipWakeups: this.#alarm.clips }
+              return database === undefined
+                ? WorkersState.durableObject(this.#ctx.storage, woken)
+                : WorkersState.d1(database, woken)
+            })
           )
       })
       this.#app = app

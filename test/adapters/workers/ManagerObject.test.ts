@@ -16,18 +16,20 @@ const JSON_TYPE = { ...bearer, "content-type": "application/json" }
 
 interface Running {
   readonly call: (path: string, init?: RequestInit) => ReturnType<Miniflare["dispatchFetch"]>
-  /** Resolves when the object has served an alarm. */
-  readonly alarm: Promise<void>
+  /** Resolves when the object has served an alarm, since a time if one is given. */
+  readonly alarm: (since?: number) => Promise<void>
   /** Kills workerd. */
   readonly stop: () => Promise<void>
 }
 
 let code = ""
-const start = async (state: "object" | "d1", folder: string): Promise<Running> => {
-  let heard: () => void = () => undefined
-  const alarm = new Promise<void>((resolve) => {
-    heard = resolve
-  })
+const start = async (
+  state: "object" | "d1",
+  folder: string,
+  { hurry = false }: { readonly hurry?: boolean } = {}
+): Promise<Running> => {
+  let heard = Number.NEGATIVE_INFINITY
+  const wake: Array<() => void> = []
   const miniflare = new Miniflare({
     modules: [{ type: "ESModule", path: "worker.js", contents: code }],
     compatibilityDate: "2026-03-01",
@@ -36,10 +38,16 @@ const start = async (state: "object" | "d1", folder: string): Promise<Running> =
     durableObjectsPersist: join(folder, "objects"),
     d1Databases: ["DB"],
     d1Persist: join(folder, "d1"),
-    bindings: { STATE: state, SECRET: `sha256:${createHash("sha256").update("let me in").digest("base64")}` },
+    bindings: {
+      HURRY: hurry,
+      STATE: state,
+      SECRET: `sha256:${createHash("sha256").update("let me in").digest("base64")}`
+    },
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       createInterface(stdout).on("line", (line) => {
-        if (line.includes("the alarm has been served")) heard()
+        if (!line.includes("the alarm has been served")) return
+        heard = Date.now()
+        for (const each of wake.splice(0)) each()
       })
       stderr.resume()
     }
@@ -50,7 +58,9 @@ const start = async (state: "object" | "d1", folder: string): Promise<Running> =
     call: (path, init = {}) =>
       // Node's own types and miniflare's differ in what a body may be; these are strings.
       miniflare.dispatchFetch(`https://fleet.test${path}`, init as Parameters<Miniflare["dispatchFetch"]>[1]),
-    alarm,
+    alarm: async (since = 0) => {
+      while (heard < since) await new Promise<void>((resolve) => wake.push(resolve))
+    },
     stop: () => {
       stopped ??= miniflare.dispose()
       return stopped
@@ -203,7 +213,7 @@ for (const state of ["object", "d1"] as const) {
       await running.stop()
       running = await start(state, folder)
       // Nobody has called it since.
-      await running.alarm
+      await running.alarm()
       const woken = Date.now()
       const text = await events(running, "after=0&node=lost", (soFar) => soFar.includes("node_offline"))
       assert.include(text, "node_stale")
@@ -258,5 +268,52 @@ for (const state of ["object", "d1"] as const) {
     assert.deepStrictEqual(spans, [
       { start: "2026-01-31T12:00:00.000Z", end: "2026-01-31T12:00:10.000Z", open: false, nodes: ["n1"] }
     ])
+  })
+}
+
+for (const state of ["object", "d1"] as const) {
+  it(`clip jobs end by time alone in workerd, and nobody has to call for it, state in ${state}`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mtx-workers-"))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const first = await start(state, folder, { hurry: true })
+    onTestFinished(() => first.stop())
+    const file = "/recordings/cam/2026-01-31_12-00-00-000000.mp4"
+    const segment = await first.call("/mtx/hooks?node=n1", {
+      method: "POST",
+      headers: FORM,
+      body: `event=record_segment_complete&path=cam&segment_duration=10&raw_segment_path=${file}`
+    })
+    assert.strictEqual(segment.status, 204)
+    const ask = async (start: string): Promise<string> => {
+      const body = JSON.stringify({ path: "cam", start, duration: 2_000 })
+      const response = await first.call("/mtx/playback/requests", { method: "POST", headers: JSON_TYPE, body })
+      assert.strictEqual(response.status, 202)
+      // Loosely typed: a wrong look fails the test.
+      const { id } = (await response.json()) as { id: string }
+      return id
+    }
+    const leased = await ask("2026-01-31T12:00:02.000Z")
+    const job = await first.call("/mtx/playback/jobs?node=n1&wait=10", { headers: bearer })
+    assert.strictEqual(job.status, 200)
+    // The worker and everybody else are gone from here on.
+    const left = await ask("2026-01-31T12:00:05.000Z")
+    const expires = Date.now() + 3_000
+    await first.stop()
+
+    const second = await start(state, folder, { hurry: true })
+    onTestFinished(() => second.stop())
+    await second.alarm(expires)
+    const called = Date.now()
+    const ended = async (id: string) => {
+      const response = await second.call(`/mtx/playback/jobs/${id}`, { headers: bearer })
+      assert.strictEqual(response.status, 200)
+      return (await response.json()) as { state: string; updatedAt: string; lastFailure: { reason: string } | null }
+    }
+    const lost = await ended(leased)
+    assert.strictEqual(lost.state, "failed")
+    assert.strictEqual(lost.lastFailure?.reason, "LeaseExpired")
+    const expired = await ended(left)
+    assert.strictEqual(expired.state, "expired")
+    for (const { updatedAt } of [lost, expired]) assert.isBelow(Date.parse(updatedAt), called)
   })
 }

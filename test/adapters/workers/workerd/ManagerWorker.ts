@@ -9,6 +9,8 @@ interface Env {
   readonly DB: D1Database
   readonly STATE: "object" | "d1"
   readonly SECRET: string
+  /** In a hurry to end clip jobs, too. */
+  readonly HURRY: boolean
 }
 
 const Managed = managerObject((env: Env, object) => {
@@ -19,6 +21,7 @@ const Managed = managerObject((env: Env, object) => {
       heartbeats: { interval: "500 millis", staleAfter: 2, offlineAfter: 4, tolerance: 0 },
       database: env.STATE === "d1" ? env.DB : undefined
     }),
+    playback: env.HURRY ? { lease: "1 second", maxAttempts: 1, expireAfter: "3 seconds" } : undefined,
     storage: (bindings: Env) => memory({ bucket: bindings.STATE }),
     config: {
       paths: {
