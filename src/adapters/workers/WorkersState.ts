@@ -11,10 +11,13 @@ import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
 import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
+import * as ClipDeadlines from "./ClipDeadlines.js"
 
 export interface WorkersStateOptions extends StateOptions {
   /** By whom the object is woken when a node's silence is to be noticed. Absent: by nobody. */
   readonly wakeups?: Wakeups | undefined
+  /** By whom it is woken when time ends a lease of a clip job, or the job. Absent: by nobody. */
+  readonly clipWakeups?: ClipDeadlines.ClipWakeups | undefined
 }
 
 /** Both databases take parameters of up to 2 MB, and a character may be three bytes of it. */
@@ -22,7 +25,7 @@ const MAX_BATCH_CHARACTERS = 512 * 1024
 
 const over = <E extends { readonly message: string }>(
   database: Layer.Layer<SqlClient.SqlClient, E>,
-  { heartbeats, retention, wakeups }: WorkersStateOptions
+  { clipWakeups, heartbeats, retention, wakeups }: WorkersStateOptions
 ): StateLayer =>
   Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer()).pipe(
     Layer.provideMerge(
@@ -31,7 +34,11 @@ const over = <E extends { readonly message: string }>(
         SqlNodeRegistry.layer({ policy: heartbeats, wakeups })
       )
     ),
-    Layer.merge(SqlClipState.layer),
+    Layer.merge(
+      clipWakeups === undefined
+        ? SqlClipState.layer
+        : Layer.provide(ClipDeadlines.layer(clipWakeups), SqlClipState.layer)
+    ),
     Layer.provide(database)
   )
 
