@@ -1,11 +1,12 @@
 /**
  * A ConfigSource that reads files and follows their edits.
  *
- * Either one file in the form of `mediamtx.yml`, or a folder with `base.yml` (what every node gets) and `nodes/ID.yml` (what
- * node ID gets on top). Other files in the folder are others' business.
+ * Either one file in the form of `mediamtx.yml`, or a folder with `base.yml` (what every node gets), `overlays.yml` (labels of
+ * nodes, and what nodes get by them) and `nodes/ID.yml` (what node ID gets on top). Other files in the folder are others'
+ * business.
  *
  * - A base that is missing, empty or invalid when the source starts is an error: there is nothing to serve. Later it
- *   is refused, and what was in force stays.
+ *   is refused, and what was in force stays. So it is with `overlays.yml`, if there is one: it and the base go together.
  * - An overlay is judged merged with the base. A bad one is refused alone and says so in `rejected`; its last good version
  *   stays in force for its node. If there is none, the node is in `refused` and gets nothing new.
  * - A deleted overlay is an edit: its node gets the base. A deleted base is refused.
@@ -29,13 +30,14 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type ConfigDocument, formatIssues, formatSyntaxError, parseConfigText } from "../mediamtx/ConfigDocument.js"
-import type { InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import { type InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
+import { didYouMean } from "../mediamtx/DidYouMean.js"
 import { ConfigSource, ConfigSourceError, type ConfigSourceShape, type FleetConfig } from "./ConfigSource.js"
 import { combine, judge, makeValidators, type Reading, type Refusal } from "./internal/configSource.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
 
 export interface ConfigSourceFileOptions {
-  /** A file in the form of `mediamtx.yml`, or a folder with `base.yml` and `nodes/ID.yml`. */
+  /** A file in the form of `mediamtx.yml`, or a folder with `base.yml`, `overlays.yml` and `nodes/ID.yml`. */
   readonly path: string
   /** How long a file must be left alone before it is read (default 100 milliseconds). */
   readonly settle?: Duration.DurationInput | undefined
@@ -48,6 +50,7 @@ type FileText = Either.Either<string, ConfigSourceError>
 
 interface Texts {
   readonly base: { readonly file: string; readonly text: FileText }
+  readonly overlays: { readonly file: string; readonly text: FileText } | undefined
   readonly nodes: ReadonlyMap<NodeId, { readonly file: string; readonly text: FileText }>
   /** Overlay files whose names are no node ids. */
   readonly strays: ReadonlyArray<ConfigSourceError>
@@ -81,25 +84,41 @@ const read = (file: string, text: FileText, required: boolean): Read => {
   return { reading: Either.right(parsed.right.value), text: text.right, document: parsed.right }
 }
 
-/** Issues with their places: in the overlay if the field is there, else in the base. */
+interface Placed {
+  readonly file: string
+  readonly read: Read
+}
+
+/** Issues with their places: in `overlays.yml` if it says the field, in the node's file if it is there, else in the base. */
 const explain = (
-  base: { readonly file: string; readonly read: Read },
-  overlay: { readonly file: string; readonly read: Read } | undefined,
+  base: Placed,
+  shared: Placed | undefined,
+  overlay: Placed | undefined,
   error: InvalidConfig
 ): ConfigSourceError => {
-  const inOverlay = error.errors.filter((issue) => overlay !== undefined && has(overlay.read.document, issue.field))
-  const inBase = error.errors.filter((issue) => !inOverlay.includes(issue))
-  const print = (at: { readonly file: string; readonly read: Read }, issues: InvalidConfig["errors"]) =>
+  const inShared = error.errors.filter(({ field: [first] }) => first === "overlays" || first === "labels")
+  const inOverlay = error.errors.filter(
+    (issue) => overlay !== undefined && !inShared.includes(issue) && has(overlay.read.document, issue.field)
+  )
+  const inBase = error.errors.filter((issue) => !inOverlay.includes(issue) && !inShared.includes(issue))
+  const print = (at: Placed, issues: InvalidConfig["errors"]) =>
     formatIssues({
       text: at.read.text,
       file: at.file,
       issues,
       positionOf: at.read.document?.positionOf
     })
-  const where = overlay ?? base
+  const where = overlay ?? (inShared.length > 0 && shared !== undefined ? shared : base)
+  const others = [
+    ...(inBase.length > 0 ? [base] : []),
+    ...(inShared.length > 0 && shared !== undefined ? [shared] : [])
+  ]
   const text =
     (overlay === undefined ? "" : print(overlay, inOverlay)) +
-    (inBase.length > 0 && overlay !== undefined ? `${overlay.file}: error: does not go with ${base.file}\n` : "") +
+    (others.length > 0 && overlay !== undefined
+      ? `${overlay.file}: error: does not go with ${others.map(({ file }) => file).join(" and ")}\n`
+      : "") +
+    (shared === undefined ? "" : print(shared, inShared)) +
     print(base, inBase)
   return new ConfigSourceError({ origin: where.file, message: text.trimEnd(), cause: error })
 }
@@ -111,6 +130,26 @@ const has = (document: ConfigDocument | undefined, field: ReadonlyArray<string>)
     value = Reflect.get(value, key)
   }
   return document !== undefined
+}
+
+const overlaySections = ["labels", "overlays"]
+
+/** A section of another name would be passed over without a word. */
+const checkSections = (file: string, read: Read): Read => {
+  const unknown = Object.keys(read.document?.value ?? {}).filter((name) => !overlaySections.includes(name))
+  if (unknown.length === 0) return read
+  const issues = unknown.map((name) =>
+    makeIssue({
+      severity: "error",
+      rule: "unknown-field",
+      field: [name],
+      message: "is not known here",
+      expected: `one of ${overlaySections.join(", ")}`,
+      suggestion: didYouMean(name, overlaySections)
+    })
+  )
+  const message = formatIssues({ text: read.text, file, issues, positionOf: read.document?.positionOf }).trimEnd()
+  return { ...read, reading: Either.left(new ConfigSourceError({ origin: file, message })) }
 }
 
 /** Starts the source and follows edits until the scope closes. */
@@ -137,6 +176,7 @@ export const make = (
     )
     // Messages name files as the user named them.
     const baseFile = isFolder ? path.join(options.path, "base.yml") : options.path
+    const overlaysFile = isFolder ? path.join(options.path, "overlays.yml") : undefined
     const nodesFolder = isFolder ? path.join(options.path, "nodes") : undefined
 
     const overlayFiles: Effect.Effect<ReadonlyArray<string>> =
@@ -151,7 +191,11 @@ export const make = (
     /** Changes whenever a file may have. */
     const fingerprint: Effect.Effect<string> = Effect.gen(function* () {
       const names = yield* overlayFiles
-      const files = [baseFile, ...names.map((name) => path.join(nodesFolder ?? "", name))]
+      const files = [
+        baseFile,
+        ...(overlaysFile === undefined ? [] : [overlaysFile]),
+        ...names.map((name) => path.join(nodesFolder ?? "", name))
+      ]
       const marks = yield* Effect.forEach(
         files,
         (file) =>
@@ -194,7 +238,14 @@ export const make = (
         if (stray === undefined && isNodeId(node)) nodes.set(node, { file, text: yield* textOf(file) })
         else strays.push(new ConfigSourceError({ origin: file, message: `${file}: error: ${stray}` }))
       }
-      return { base: { file: baseFile, text: yield* textOf(baseFile) }, nodes, strays }
+      const hasOverlays =
+        overlaysFile !== undefined && (yield* Effect.orElseSucceed(fs.exists(overlaysFile), () => true))
+      return {
+        base: { file: baseFile, text: yield* textOf(baseFile) },
+        overlays: hasOverlays ? { file: overlaysFile, text: yield* textOf(overlaysFile) } : undefined,
+        nodes,
+        strays
+      }
     })
 
     /** Texts that nobody was writing to while they were read, with the fingerprint they belong to. */
@@ -225,12 +276,24 @@ export const make = (
       const overlays = new Map(
         [...texts.nodes].map(([node, { file, text }]) => [node, { file, read: readOf(file, text, false) }] as const)
       )
-      const files = new Set([base.file, ...[...overlays.values()].map(({ file }) => file)])
+      const shared =
+        texts.overlays === undefined
+          ? undefined
+          : {
+              file: texts.overlays.file,
+              read: checkSections(texts.overlays.file, readOf(texts.overlays.file, texts.overlays.text, false))
+            }
+      const files = new Set([
+        base.file,
+        ...(shared === undefined ? [] : [shared.file]),
+        ...[...overlays.values()].map(({ file }) => file)
+      ])
       for (const file of parsed.keys()) if (!files.has(file)) parsed.delete(file)
       const verdict = judge(validators, previous, {
         base: base.read.reading,
+        overlays: shared?.read.reading,
         nodes: new Map([...overlays].map(([node, overlay]) => [node, overlay.read.reading])),
-        explain: (node, error) => explain(base, node === undefined ? undefined : overlays.get(node), error)
+        explain: (node, error) => explain(base, shared, node === undefined ? undefined : overlays.get(node), error)
       })
       return { config: verdict.config, refusal: combine(options.path, [...verdict.refusals, ...texts.strays]) }
     }

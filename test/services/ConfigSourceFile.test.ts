@@ -226,4 +226,61 @@ describe("ConfigSourceFile", () => {
       assert.isUndefined(yield* source.rejected)
     }).pipe(onNode)
   )
+
+  it.scopedLive("reads overlays.yml: edits go with the base, errors are at their lines", () =>
+    Effect.gen(function* () {
+      const { at, fs, root, write } = yield* folder
+      const overlays = (level: string) =>
+        `labels:\n  eu-*: { region: eu, rack: 7 }\noverlays:\n  - name: europe\n    nodes: region=eu\n    config:\n      logLevel: ${level}\n  - name: cams\n    paths: cam*\n    config: { maxReaders: 4 }\n`
+      yield* write("base.yml", "paths: { cam: {} }\n")
+      yield* write("overlays.yml", overlays("warn"))
+      yield* write("nodes/eu-1.yml", "rtmp: no\n")
+      const source = yield* ConfigSourceFile.make({ path: root, ...quick })
+      const first = yield* source.current
+      assert.deepStrictEqual(first.labels, { "eu-*": { region: "eu", rack: "7" } })
+      assert.deepStrictEqual(
+        first.overlays?.map(({ config, name }) => [name, config]),
+        [
+          ["europe", { logLevel: "warn" }],
+          ["cams", { maxReaders: 4 }]
+        ]
+      )
+
+      const refused = (pattern: RegExp) =>
+        eventually(
+          `it is refused: ${pattern}`,
+          Effect.map(source.rejected, (refusal) => pattern.test(refusal?.message ?? ""))
+        )
+      yield* write("overlays.yml", overlays("loud"))
+      yield* refused(/overlays\.yml:7:7: error: overlays\[0\]\.config\.logLevel: /)
+      yield* write("overlays.yml", overlays("warn").replace("region=eu", "region==eu"))
+      yield* refused(/overlays\.yml:5:5: error: overlays\[0\]\.nodes: /)
+      yield* write("overlays.yml", overlays("warn").replace("overlays:", "overlay:"))
+      yield* refused(/overlays\.yml:3:1: error: overlay: is not known here/)
+      yield* write("overlays.yml", "labels: [\n")
+      yield* refused(/overlays\.yml:\d+:\d+: error/)
+      assert.strictEqual(yield* source.current, first)
+
+      yield* write("overlays.yml", overlays("debug"))
+      yield* eventually(
+        "a good one is taken",
+        Effect.map(source.current, ({ overlays: [europe] = [] }) => JSON.stringify(europe).includes("debug"))
+      )
+      yield* fs.remove(at("overlays.yml"))
+      yield* eventually(
+        "without the file there are none",
+        Effect.map(source.current, (fleet) => fleet.overlays === undefined && fleet.labels === undefined)
+      )
+    }).pipe(onNode)
+  )
+
+  it.scopedLive("does not start on a bad overlays.yml: the base alone may lack what it was to forbid", () =>
+    Effect.gen(function* () {
+      const { root, write } = yield* folder
+      yield* write("base.yml", "paths: { cam: {} }\n")
+      yield* write("overlays.yml", "overlays:\n  - name: a\n    config: { logLevel: loud }\n")
+      const error = yield* Effect.flip(ConfigSourceFile.make({ path: root, ...quick }))
+      assert.include(error.message, "overlays.yml:3:15: error: overlays[0].config.logLevel")
+    }).pipe(onNode)
+  )
 })
