@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { CommandTextError } from "../mediamtx/CommandText.js"
@@ -24,6 +25,7 @@ import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
 import { labelsOf } from "./NodeLabels.js"
 import { RenderFailed } from "./RenderFailed.js"
+import { Topology, type Overlay as TopologyOverlay } from "./Topology.js"
 
 /** The last line of every rendered config. */
 export { END_MARKER } from "../mediamtx/EndMarker.js"
@@ -58,7 +60,7 @@ export interface ConfigRendererShape {
    * no release can be read from it, the label `mediamtx-version` counts, then the option of this name.
    */
   readonly render: (node: NodeId, reported?: string | null | undefined) => Effect.Effect<RenderedConfig, RenderFailed>
-  /** Fires after each change of the source, when renders may differ. */
+  /** Fires after each change of the source, or of who acts in a group of nodes: renders may differ. */
   readonly changes: Stream.Stream<{ readonly revision: number }>
   /** Nodes whose newest config can't be rendered, with why. */
   readonly failures: Effect.Effect<ReadonlyArray<RenderFailed>>
@@ -109,6 +111,8 @@ class Rendered implements RenderedConfig {
     readonly node: NodeId,
     readonly hash: string,
     readonly revision: number,
+    /** Of the Topology that it was last found to be in line with. */
+    readonly topology: number,
     readonly target: Target,
     variant: Variant,
     token: Redacted.Redacted
@@ -130,10 +134,10 @@ class Rendered implements RenderedConfig {
   get variant(): Variant {
     return this.#variant
   }
-  atRevision(revision: number): Rendered {
-    return revision === this.revision
+  atRevision(revision: number, topology: number): Rendered {
+    return revision === this.revision && topology === this.topology
       ? this
-      : new Rendered(this.node, this.hash, revision, this.target, this.#variant, this.#token)
+      : new Rendered(this.node, this.hash, revision, topology, this.target, this.#variant, this.#token)
   }
 }
 
@@ -192,6 +196,12 @@ export const make = (
     const settings: Settings = yield* makeSettings(options)
     const source = yield* ConfigSource
     const credentials = yield* Credentials
+    // A manager may do without groups of nodes.
+    const topology = Option.getOrUndefined(yield* Effect.serviceOption(Topology))
+    const topologyVersion = () => topology?.unsafeVersion() ?? 0
+    const noGroups = Effect.succeed(undefined)
+    const groupsOf = (fleet: FleetConfig, node: NodeId): Effect.Effect<TopologyOverlay | undefined> =>
+      topology === undefined ? noGroups : topology.overlay(fleet, node)
     const fallback = options.mediamtxVersion === undefined ? undefined : parseVersion(options.mediamtxVersion)
     if (options.mediamtxVersion !== undefined && (fallback === undefined || olderRelease(fallback) === "unknown")) {
       return yield* new CommandTextError({
@@ -238,6 +248,7 @@ export const make = (
       return known !== undefined &&
         known.revision === fleet.revision &&
         fleet === seen &&
+        known.topology === topologyVersion() &&
         known.target.reported === reported
         ? known
         : undefined
@@ -256,7 +267,10 @@ export const make = (
       return Either.right({ release: release === "current" ? undefined : release, reported })
     }
 
-    const renderNow = Effect.fnUntraced(function* (node: NodeId, reported: MediaMTXVersion | undefined) {
+    const renderNow = Effect.fnUntraced(function* (
+      node: NodeId,
+      reported: MediaMTXVersion | undefined
+    ): Effect.fn.Return<Rendered, RenderFailed> {
       const fleet = yield* source.current
       const current = fresh(node, fleet, reported)
       if (current !== undefined) return current
@@ -264,8 +278,12 @@ export const make = (
       const before = rendered.get(node)
       // A config in the words of another release is none that could be kept.
       const known = before !== undefined && before.target.release === target.release ? before : undefined
+      const inLine = topologyVersion()
+      const groups = yield* groupsOf(fleet, node)
+      // Tokens may have been derived meanwhile: an older config must not follow a newer one.
+      if ((yield* source.current).revision !== fleet.revision) return yield* renderNow(node, reported)
       follow(fleet)
-      const found = variantsOf(fleet, target.release).find(fleet, node)
+      const found = variantsOf(fleet, target.release).find(fleet, node, groups)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
       if (found._tag === "Failed") {
         // Its labels have changed, and what it should get now can't be rendered: it keeps what it has.
@@ -274,13 +292,13 @@ export const make = (
       }
       if (found.replaced !== undefined) forget(found.replaced)
       if (known !== undefined && known.variant === found.variant && known.target.reported === reported) {
-        const again = known.atRevision(found.revision)
+        const again = known.atRevision(found.revision, inLine)
         rendered.set(node, again)
         return again
       }
       const token = yield* credentials.nodeToken(node)
       const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), reported))
-      const made = new Rendered(node, hash, found.revision, target, found.variant, token)
+      const made = new Rendered(node, hash, found.revision, inLine, target, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {
           rendered.delete(oldest)
@@ -320,7 +338,7 @@ export const make = (
             Effect.gen(function* () {
               const version = versionOf(reported)
               const { release } = yield* targetOf(after, node, version)
-              const found = triedFor(release).find(after, node)
+              const found = triedFor(release).find(after, node, yield* groupsOf(after, node))
               if (found._tag === "Failed") return yield* found.failure
               const token = yield* credentials.nodeToken(node)
               return decoder.decode(found.variant.bytes(node, Redacted.value(token), version))
@@ -331,7 +349,12 @@ export const make = (
     return {
       render,
       preview,
-      changes: Stream.map(source.changes, ({ revision }) => ({ revision })),
+      changes: Stream.merge(
+        Stream.map(source.changes, ({ revision }) => ({ revision })),
+        topology === undefined
+          ? Stream.empty
+          : Stream.mapEffect(topology.changes, () => Effect.map(source.current, ({ revision }) => ({ revision })))
+      ),
       failures: Effect.map(source.current, (fleet) => {
         follow(fleet)
         variantsOf(fleet, undefined)

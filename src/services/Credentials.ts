@@ -3,6 +3,9 @@
  *
  * A node's rendered config never holds the shared key, only a token derived from it for that node:
  * `base64url(HMAC-SHA-256(key, "mtx-manager node " + id))`. A stolen node file gives that node's rights and no more.
+ *
+ * What one node shows to another is not its own token, but one derived for these two:
+ * `base64url(HMAC-SHA-256(key, "mtx-manager link " + reader + " " + source))`.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,6 +19,8 @@ import { Principal } from "./Principal.js"
 export interface CredentialsShape {
   /** The token that stands in this node's config. Derived once per node, then remembered. */
   readonly nodeToken: (node: NodeId) => Effect.Effect<Redacted.Redacted>
+  /** What `reader` shows to `source` when it pulls a stream from it. Derived once, then remembered. */
+  readonly linkToken: (reader: NodeId, source: NodeId) => Effect.Effect<Redacted.Redacted>
   /**
    * Who presents this secret: the admin key, the shared key, or the token of `node` (the node the request says it is).
    * None when it is neither. Compared in constant time.
@@ -58,18 +63,25 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
       crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
     )
     const tokens = new Map<NodeId, Derived>()
+    /** By reader and source. No id has a space in it. */
+    const links = new Map<string, Redacted.Redacted>()
+
+    const sign = (text: string): Effect.Effect<Redacted.Redacted> =>
+      Effect.map(
+        Effect.promise(() => crypto.subtle.sign("HMAC", signer, encoder.encode(`mtx-manager ${text}`))),
+        (digest) => Redacted.make(Encoding.encodeBase64Url(new Uint8Array(digest)))
+      )
+    const makeRoom = (remembered: Map<string, unknown>): void => {
+      if (remembered.size < REMEMBERED) return
+      for (const oldest of remembered.keys()) {
+        remembered.delete(oldest)
+        break
+      }
+    }
 
     const derive = Effect.fnUntraced(function* (node: NodeId) {
-      const digest = yield* Effect.promise(() =>
-        crypto.subtle.sign("HMAC", signer, encoder.encode(`mtx-manager node ${node}`))
-      )
-      const token = Redacted.make(Encoding.encodeBase64Url(new Uint8Array(digest)))
-      if (tokens.size >= REMEMBERED) {
-        for (const oldest of tokens.keys()) {
-          tokens.delete(oldest)
-          break
-        }
-      }
+      const token = yield* sign(`node ${node}`)
+      makeRoom(tokens)
       const derived: Derived = { token, principal: Effect.succeedSome(Principal.Node({ node })) }
       tokens.set(node, derived)
       return derived
@@ -80,6 +92,18 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
       return known === undefined ? Effect.map(derive(node), ({ token }) => token) : Effect.succeed(known.token)
     }
 
+    const linkToken = (reader: NodeId, source: NodeId): Effect.Effect<Redacted.Redacted> => {
+      const name = `${reader} ${source}`
+      const known = links.get(name)
+      if (known !== undefined) return Effect.succeed(known)
+      return Effect.tap(sign(`link ${name}`), (token) =>
+        Effect.sync(() => {
+          makeRoom(links)
+          links.set(name, token)
+        })
+      )
+    }
+
     const admin = Effect.succeedSome(Principal.Admin())
     const fleet = Effect.succeedSome(Principal.Fleet())
     const judge = (secret: string, { principal, token }: Derived) =>
@@ -87,6 +111,7 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
 
     return {
       nodeToken,
+      linkToken,
       verify: (secret, node) => {
         if (equal(secret, adminKey)) return admin
         if (equal(secret, key)) return fleet

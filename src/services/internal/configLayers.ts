@@ -7,11 +7,13 @@ import type { FleetConfig } from "../FleetConfig.js"
 import { type ConfigOverlay, overlayTakesNode, overlayTakesPath } from "../FleetDocument.js"
 import type { NodeId } from "../NodeId.js"
 import { type LabelRules, labelsOf, sampleIds } from "../NodeLabels.js"
+import type { GroupOverlay } from "./groupPaths.js"
 import { mergeConfig, mergePath } from "./mergeConfig.js"
 
-/** What goes over the base. An overlay and a node's own config are told apart by `of`. */
+/** What goes over the base. An overlay, what groups make of the paths, and a node's own config are told apart by `of`. */
 export type Part =
   | { readonly of: "overlay"; readonly overlay: ConfigOverlay }
+  | { readonly of: "groups"; readonly groups: GroupOverlay }
   | { readonly of: "node"; readonly config: MediaMTXConfig }
 
 /** What layers are taken from. */
@@ -39,11 +41,20 @@ const partOf = (overlay: ConfigOverlay): Part => {
   return known
 }
 
-/** All that goes over the base of a node. */
-export const partsOf = (fleet: Layered, node: NodeId): ReadonlyArray<Part> => {
+/** All that goes over the base of a node: overlays, then groups, then its own. */
+export const partsOf = (fleet: Layered, node: NodeId, groups?: GroupOverlay | undefined): ReadonlyArray<Part> => {
   const own = fleet.nodes.get(node)
-  const overlays = overlaysOf(fleet, node).map(partOf)
-  return own === undefined ? overlays : [...overlays, { of: "node", config: own }]
+  const parts = overlaysOf(fleet, node).map(partOf)
+  if (groups !== undefined) parts.push({ of: "groups", groups })
+  if (own !== undefined) parts.push({ of: "node", config: own })
+  return parts
+}
+
+/** Entries are replaced whole: what is left of an entry that has another source makes no sense. */
+const withGroups = (config: MediaMTXConfig, { paths, without }: GroupOverlay): MediaMTXConfig => {
+  const all: Record<string, PathConfig | null> = { ...config.paths }
+  for (const key of without) delete all[key]
+  return { ...config, paths: Object.assign(all, paths) }
 }
 
 /** Nodes of one class and without a config of their own have the same config. Empty: the base alone. */
@@ -80,8 +91,11 @@ export const classesOf = (
   return [...found.values()]
 }
 
-const pathsOf = (part: Part): MediaMTXConfig["paths"] =>
-  part.of === "node" ? part.config.paths : part.overlay.paths === undefined ? part.overlay.config.paths : undefined
+const pathsOf = (part: Part): MediaMTXConfig["paths"] => {
+  if (part.of === "node") return part.config.paths
+  if (part.of === "groups") return part.groups.paths
+  return part.overlay.paths === undefined ? part.overlay.config.paths : undefined
+}
 
 /** What a part says of a path; `undefined`: nothing. */
 const pathIn = (part: Part, name: string): PathConfig | null | undefined => {
@@ -101,12 +115,16 @@ export const mergeParts = (base: MediaMTXConfig, parts: ReadonlyArray<Part>): Me
   let hasPatterns = false
   for (const part of parts) {
     if (part.of === "node") out = mergeConfig(out, part.config)
+    else if (part.of === "groups") out = withGroups(out, part.groups)
     else if (part.overlay.paths === undefined) out = mergeConfig(out, part.overlay.config)
     else hasPatterns = true
   }
   if (!hasPatterns || out.paths === undefined) return out
+  const groups = parts.find((part) => part.of === "groups")?.groups
   const paths: Record<string, PathConfig | null> = { ...out.paths }
   for (const name of Object.keys(paths)) {
+    // Patterns have had their word where the group has it from.
+    if (groups !== undefined && Object.hasOwn(groups.paths, name)) continue
     const said = parts.map((part) => pathIn(part, name))
     // Merged already, unless a pattern fits.
     if (
@@ -142,6 +160,10 @@ const has = (value: unknown, field: ReadonlyArray<string>): boolean => {
 /** The field as it is called in the part, when the part says something of it. */
 export const fieldIn = (part: Part, field: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   if (part.of === "node") return has(part.config, field) ? field : undefined
+  if (part.of === "groups") {
+    const [first, ...rest] = field
+    return first === "paths" && has(part.groups.paths, rest) ? field : undefined
+  }
   const { overlay } = part
   if (overlay.paths === undefined) return has(overlay.config, field) ? field : undefined
   const [first, name, ...rest] = field

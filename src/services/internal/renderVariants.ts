@@ -5,13 +5,14 @@
  * Each has at most one good version, the newest that could be rendered, so memory doesn't grow with the number of edits.
  */
 import * as Either from "effect/Either"
-import { type ConfigIssue, formatIssue } from "../../mediamtx/ConfigIssue.js"
+import { type ConfigIssue, formatIssue, type InvalidConfig } from "../../mediamtx/ConfigIssue.js"
 import { makeConfigValidator } from "../../mediamtx/ConfigValidation.js"
 import type { MediaMTXConfig } from "../../mediamtx/MediaMTXConfig.js"
 import type { FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
 import { RenderFailed } from "../RenderFailed.js"
 import { classOf, mergeParts, type Part, partsOf } from "./configLayers.js"
+import type { GroupOverlay } from "./groupPaths.js"
 import { makeVariant, type Settings, type Variant } from "./renderConfig.js"
 
 interface Reason {
@@ -31,6 +32,8 @@ interface Entry {
 }
 
 const MOST_AFFECTED = 1_000
+/** Beyond it the oldest are made again: a bound against invented node ids. */
+const MOST_FOLLOWING = 20_000
 
 export type Found =
   | {
@@ -49,6 +52,8 @@ export class Variants {
   /** By the names of the overlays that make a class. */
   readonly #classes = new Map<string, Entry>()
   readonly #own = new Map<NodeId, Entry>()
+  /** Of nodes that follow in groups: each pulls with a credential of its own. */
+  readonly #following = new Map<NodeId, Entry>()
   /** Apart, because a validator remembers paths for one set of path defaults, and ours differ from the user's by the hooks. */
   readonly #mergedValidator = makeConfigValidator()
   readonly #finalValidator = makeConfigValidator()
@@ -90,17 +95,24 @@ export class Variants {
     }
   }
 
-  find(fleet: FleetConfig, node: NodeId): Found {
+  /** `groups` is what the node's groups make of its paths; undefined when it follows in none. */
+  find(fleet: FleetConfig, node: NodeId, groups?: Either.Either<GroupOverlay, InvalidConfig> | undefined): Found {
     const own = this.#own.get(node)
-    const entry = own ?? this.#sharedBy(fleet, node, true) ?? this.#shared
+    const following = fleet.refused?.has(node) === true ? undefined : this.#followingOf(node, groups !== undefined)
+    const entry = following ?? own ?? this.#sharedBy(fleet, node, true) ?? this.#shared
     let reported: RenderFailed | undefined
     let replaced: Variant | undefined
     if (fleet.refused?.has(node) !== true) {
-      const parts = partsOf(fleet, node)
-      if (entry.from === undefined || entry.from.base !== fleet.base || !sameParts(entry.from.parts, parts)) {
-        entry.from = { base: fleet.base, parts: parts.map(contentOf) }
+      const parts = partsOf(fleet, node, groups === undefined ? undefined : Either.getOrUndefined(groups))
+      const failed = groups !== undefined && Either.isLeft(groups) ? groups.left : undefined
+      const content = failed === undefined ? parts.map(contentOf) : [...parts.map(contentOf), failed]
+      if (entry.from === undefined || entry.from.base !== fleet.base || !sameItems(entry.from.parts, content)) {
+        entry.from = { base: fleet.base, parts: content }
         entry.affected.clear()
-        const made = this.#make(fleet, parts, own === undefined)
+        const made =
+          failed === undefined
+            ? this.#make(fleet, parts, following === undefined && own === undefined)
+            : Either.left(reasonOf(failed))
         if (Either.isRight(made)) {
           replaced = entry.good?.variant
           entry.good = { variant: made.right, revision: fleet.revision }
@@ -119,11 +131,30 @@ export class Variants {
 
   failures(): ReadonlyArray<RenderFailed> {
     const out: Array<RenderFailed> = []
-    for (const entry of [this.#shared, ...this.#classes.values(), ...this.#own.values()]) {
+    for (const entry of [this.#shared, ...this.#classes.values(), ...this.#own.values(), ...this.#following.values()]) {
       if (entry.reason === undefined) continue
       for (const node of entry.affected) out.push(failure(node, entry.reason))
     }
     return out.sort((a, b) => (a.node < b.node ? -1 : 1))
+  }
+
+  #followingOf(node: NodeId, follows: boolean): Entry | undefined {
+    if (!follows) {
+      if (this.#following.size > 0) this.#following.delete(node)
+      return undefined
+    }
+    let entry = this.#following.get(node)
+    if (entry === undefined) {
+      if (this.#following.size >= MOST_FOLLOWING) {
+        for (const oldest of this.#following.keys()) {
+          this.#following.delete(oldest)
+          break
+        }
+      }
+      entry = newEntry()
+      this.#following.set(node, entry)
+    }
+    return entry
   }
 
   /** The entry of all nodes that get the same as this one but for its own config. Undefined: there is none yet. */
@@ -148,10 +179,19 @@ export class Variants {
   }
 }
 
-const contentOf = (part: Part): object => (part.of === "node" ? part.config : part.overlay)
+const contentOf = (part: Part): object => {
+  switch (part.of) {
+    case "node":
+      return part.config
+    case "groups":
+      return part.groups
+    case "overlay":
+      return part.overlay
+  }
+}
 
-const sameParts = (before: ReadonlyArray<object>, parts: ReadonlyArray<Part>): boolean =>
-  before.length === parts.length && parts.every((part, index) => contentOf(part) === before[index])
+const sameItems = (before: ReadonlyArray<object>, now: ReadonlyArray<object>): boolean =>
+  before.length === now.length && now.every((item, index) => item === before[index])
 
 const newEntry = (): Entry => ({ good: undefined, from: undefined, reason: undefined, affected: new Set() })
 
