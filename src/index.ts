@@ -85,5 +85,7 @@ export { PlaybackClip, PlaybackJob, PlaybackRequest } from "./services/PlaybackJ
 export * as PlaybackQueue from "./services/PlaybackQueue.js"
 export { mayActAs, Principal } from "./services/Principal.js"
 export * as Recordings from "./services/Recordings.js"
+export * as SessionKick from "./services/SessionKick.js"
 export { memory, type StateLayer, type StateOptions } from "./services/StateLayer.js"
 export { Timestamp } from "./services/Timestamp.js"
+export * as TokenSessions from "./services/TokenSessions.js"

@@ -30,6 +30,7 @@ import { NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
 import { Heartbeat, NodeRegistry, type Observation } from "../services/NodeRegistry.js"
 import type { Principal } from "../services/Principal.js"
+import { claimsInQuery, TokenSessions } from "../services/TokenSessions.js"
 import { Access, fromAuthorization, type Presented } from "./Access.js"
 import {
   type ApiError,
@@ -205,6 +206,7 @@ export const make = Effect.gen(function* () {
   const fleet = yield* FleetState
   const commands = yield* NodeCommands
   const configs = yield* NodeConfigs
+  const tokens = yield* TokenSessions
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
 
@@ -313,7 +315,12 @@ export const make = Effect.gen(function* () {
     const decoded = hookBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     observeCall(node, "hook", request)
-    return Effect.matchEffect(bus.publish(node, redacted(decoded.right)), {
+    const event = decoded.right
+    if ("query" in event && "id" in event && event.query !== "") {
+      const claims = claimsInQuery(event.query)
+      if (claims !== undefined) tokens.unsafeNote(node, event.id, claims)
+    }
+    return Effect.matchEffect(bus.publish(node, redacted(event)), {
       onSuccess: (result) => published(result.duplicate),
       onFailure: (error) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -508,5 +515,6 @@ export type Requirements =
   | FleetState
   | NodeCommands
   | NodeConfigs
+  | TokenSessions
 
 export const layer: Layer.Layer<HotRoutes, never, Requirements> = Layer.effect(HotRoutes, make)

@@ -30,6 +30,7 @@ import { type NodeConfig, NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, NodeId } from "../services/NodeId.js"
 import { type NodeRecord, NodeRegistry } from "../services/NodeRegistry.js"
 import type { SessionKick } from "../services/SessionKick.js"
+import type { TokenSessions } from "../services/TokenSessions.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
@@ -449,6 +450,7 @@ export const layer: Layer.Layer<
   | NodeCommands
   | NodeConfigs
   | SessionKick
+  | TokenSessions
   | Draining.Draining
 > = Layer.effect(ManagerHttp, make).pipe(
   Layer.provide(ApiDocs.layer),

@@ -5,7 +5,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { AuthPolicy } from "../services/AuthPolicy.js"
+import { AuthPolicy } from "../services/AuthPolicy.js"
 import type { ConfigRenderer } from "../services/ConfigRenderer.js"
 import type { Credentials } from "../services/Credentials.js"
 import type { FleetState } from "../services/FleetState.js"
@@ -14,6 +14,8 @@ import * as NodeCommands from "../services/NodeCommands.js"
 import * as NodeConfigs from "../services/NodeConfigs.js"
 import type { NodeRegistry } from "../services/NodeRegistry.js"
 import * as SessionKick from "../services/SessionKick.js"
+import * as TokenExpiry from "../services/TokenExpiry.js"
+import * as TokenSessions from "../services/TokenSessions.js"
 import * as Access from "./Access.js"
 import * as Draining from "./Draining.js"
 import * as HotRoutes from "./HotRoutes.js"
@@ -34,12 +36,22 @@ const orMemory = <I, S, R>(tag: Context.Tag<I, S>, memory: Layer.Layer<I, never,
     )
   )
 
+/** The policy, but for tokens that were taken back. */
+const guarded = Layer.effect(
+  AuthPolicy,
+  Effect.map(Effect.all([AuthPolicy, TokenSessions.TokenSessions]), ([policy, tokens]) =>
+    TokenSessions.guard(policy, tokens)
+  )
+)
+
 /** What is asked of nodes, and what they say to it. */
-const control = SessionKick.layer.pipe(
+const control = Layer.merge(TokenExpiry.layer, guarded).pipe(
+  Layer.provideMerge(SessionKick.layer),
   Layer.provideMerge(
-    Layer.merge(
+    Layer.mergeAll(
       orMemory(NodeCommands.NodeCommands, NodeCommands.layerMemory()),
-      orMemory(NodeConfigs.NodeConfigs, NodeConfigs.layerMemory())
+      orMemory(NodeConfigs.NodeConfigs, NodeConfigs.layerMemory()),
+      orMemory(TokenSessions.TokenSessions, TokenSessions.layerMemory())
     )
   )
 )

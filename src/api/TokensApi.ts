@@ -4,7 +4,10 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { JsonWebKeySet } from "../services/JwtIssuer.js"
+import { CommandRecord } from "../services/NodeCommands.js"
+import { NodeId } from "../services/NodeId.js"
 import { Timestamp } from "../services/Timestamp.js"
+import { Revocation, TokenId } from "../services/TokenSessions.js"
 import { InvalidRequest, NotFound, Unavailable } from "./ApiError.js"
 import { AdminAccess } from "./Security.js"
 
@@ -27,9 +30,21 @@ export type TokenRequest = typeof TokenRequest.Type
 export const IssuedToken = Schema.Struct({
   token: Schema.String,
   expiresAt: Timestamp,
-  keyId: Schema.String
+  keyId: Schema.String,
+  /** By which it can be taken back: its `jti`. */
+  id: TokenId
 }).annotations({ identifier: "IssuedToken" })
 export type IssuedToken = typeof IssuedToken.Type
+
+/** What taking a token back has done. */
+export const RevokedToken = Schema.Struct({
+  ...Revocation.fields,
+  /** Commands to end the sessions that are known to have come in by it. */
+  kicked: Schema.Array(CommandRecord),
+  /** Sessions that nobody can be told to end, and why. */
+  notKicked: Schema.Array(Schema.Struct({ session: Schema.String, node: NodeId, message: Schema.String }))
+}).annotations({ identifier: "RevokedToken" })
+export type RevokedToken = typeof RevokedToken.Type
 
 export class TokensApi extends HttpApiGroup.make("tokens")
   .add(
@@ -40,6 +55,26 @@ export class TokensApi extends HttpApiGroup.make("tokens")
       .addError(NotFound)
       .addError(Unavailable)
       .annotate(OpenApi.Summary, "Issue a token for nodes with authMethod jwt")
+      .middleware(AdminAccess)
+  )
+  .add(
+    HttpApiEndpoint.post("revoke", "/tokens/:id/revoke")
+      .setPath(Schema.Struct({ id: TokenId }))
+      .addSuccess(RevokedToken)
+      .addError(InvalidRequest)
+      .addError(NotFound)
+      .addError(Unavailable)
+      .annotate(OpenApi.Summary, "Take a token back, and end the sessions that came in by it")
+      .annotate(
+        OpenApi.Description,
+        "Where the manager decides (authMethod http), it denies the token from now on. A node with authMethod jwt goes on taking it until it expires; there, sessions are ended as far as they are known: those whose token stood in the URL."
+      )
+      .middleware(AdminAccess)
+  )
+  .add(
+    HttpApiEndpoint.get("revoked", "/tokens/revoked")
+      .addSuccess(Schema.Array(Revocation))
+      .annotate(OpenApi.Summary, "Tokens that were taken back and have not expired")
       .middleware(AdminAccess)
   )
   .add(

@@ -18,6 +18,7 @@ import { staticPathNameProblem } from "../mediamtx/StaticPathName.js"
 import { plan, type RotationTimes, signing } from "./internal/jwtRotation.js"
 import { type JwtKey, JwtKeys, type JwtKeysError } from "./JwtKeys.js"
 import type { Timestamp } from "./Timestamp.js"
+import { newTokenId, type TokenId } from "./TokenSessions.js"
 
 /**
  * - `InvalidGrant`: what was asked for makes no sense, or more than it seems to.
@@ -45,7 +46,7 @@ export interface JwtGrant {
   readonly permissions: ReadonlyArray<JwtPermission>
   /** Who it is for, as nodes log it (`sub`). */
   readonly subject?: string | undefined
-  /** Default: `lifetime` of the issuer. At most its `maxLifetime`. Nobody can take a token back before. */
+  /** Default: `lifetime` of the issuer. At most its `maxLifetime`. Nodes that check tokens by themselves take it until then. */
   readonly lifetime?: Duration.DurationInput | undefined
 }
 
@@ -54,6 +55,8 @@ export interface IssuedJwt {
   readonly token: Redacted.Redacted
   readonly expiresAt: Timestamp
   readonly keyId: string
+  /** `jti` of the token, by which it can be taken back: see `TokenSessions`. */
+  readonly id: TokenId
 }
 
 /** A public key as a JSON Web Key. */
@@ -80,6 +83,8 @@ export interface JwtIssuerShape {
   readonly jwks: Effect.Effect<JsonWebKeySet>
   /** Publishes the next key now instead of at its time. It signs when every node can have fetched it. */
   readonly rotate: Effect.Effect<void, JwtIssuerError>
+  /** How long a token may live at most. */
+  readonly maxLifetime: Duration.Duration
 }
 
 export class JwtIssuer extends Context.Tag("mtx-manager/JwtIssuer")<JwtIssuer, JwtIssuerShape>() {}
@@ -91,7 +96,10 @@ export interface JwtIssuerOptions {
   readonly audience?: string | undefined
   /** The claim with the permissions (default `mediamtx_permissions`); `authJWTClaimKey` of the nodes. */
   readonly claimKey?: string | undefined
-  /** How long a token lives (default one hour). It is looked at when a session begins, not during it. */
+  /**
+   * How long a token lives (default one hour). It is looked at when a session begins; of those that are known to have come
+   * in by it, the manager ends what is left then (see `TokenSessions`).
+   */
   readonly lifetime?: Duration.DurationInput | undefined
   /** The longest that may be asked for (default one day, at least `lifetime`). */
   readonly maxLifetime?: Duration.DurationInput | undefined
@@ -311,10 +319,12 @@ export const make = Effect.fn("JwtIssuer.make")(function* (options: JwtIssuerOpt
       // In whole seconds. No `nbf`: nodes allow no difference between clocks, and would refuse a fresh token.
       const issuedAt = Math.floor(millis / 1000)
       const expires = issuedAt + Math.ceil(Duration.toSeconds(wanted))
+      const id = newTokenId()
       const jwt = new SignJWT({
         [claimKey]: grant.permissions.map(({ action, path }) => ({ action, ...(path === undefined ? {} : { path }) }))
       })
         .setProtectedHeader({ alg, kid: current.id })
+        .setJti(id)
         .setIssuedAt(issuedAt)
         .setExpirationTime(expires)
       if (grant.subject !== undefined) jwt.setSubject(grant.subject)
@@ -324,8 +334,9 @@ export const make = Effect.fn("JwtIssuer.make")(function* (options: JwtIssuerOpt
         try: () => jwt.sign(current.privateKey),
         catch: keysUnavailable(`The key ${current.id} could not sign`)
       })
-      return { token: Redacted.make(token), expiresAt: expires * 1000, keyId: current.id }
+      return { token: Redacted.make(token), expiresAt: expires * 1000, keyId: current.id, id }
     }),
+    maxLifetime,
     jwks: Effect.map(check, () => ({ keys: loaded.map(({ publicJwk }) => publicJwk) })),
     rotate: Effect.gen(function* () {
       yield* Effect.mapError(advance(yield* Clock.currentTimeMillis, true), explain)

@@ -37,6 +37,8 @@ describe("OpenAPI", () => {
       "POST /nodes/{id}/heartbeat",
       "GET /nodes/{id}/commands",
       "POST /sessions/{id}/kick",
+      "POST /tokens/{id}/revoke",
+      "GET /tokens/revoked",
       "GET /commands/{id}",
       "GET /state",
       "GET /events",

@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import * as JwtIssuer from "../../src/services/JwtIssuer.js"
+import * as JwtKeys from "../../src/services/JwtKeys.js"
+import { authBody } from "./Fixture.js"
 import { path, reader, world } from "./World.js"
 
 const value = { config: { paths: { cam: {} } } }
@@ -121,6 +125,86 @@ describe("a node's acknowledgement", () => {
       assert.strictEqual((yield* ask("DELETE", "/nodes/loop")).status, 204)
       yield* ask("GET", "/?node=loop&boot=1")
       assert.deepInclude(yield* view("loop"), { configStatus: "unknown" })
+    })
+  )
+})
+
+describe("tokens that were taken back", () => {
+  const audience = "https://example.com"
+  const tokenWorld = Effect.gen(function* () {
+    const issuer = JwtIssuer.layer({ issuer: audience }).pipe(Layer.provide(JwtKeys.layerMemory))
+    const { ask, beat } = yield* world(value, { more: Layer.orDie(issuer) })
+    const issue = (lifetime: number) =>
+      Effect.map(ask("POST", "/tokens", { permissions: [{ action: "read", path: "cam" }], lifetime }), (answer) => {
+        assert.strictEqual(answer.status, 201, answer.text)
+        return answer.json() as { readonly token: string; readonly id: string }
+      })
+    const auth = (id: string, over: Readonly<Record<string, unknown>>) =>
+      Effect.map(ask("POST", "/auth?node=n1", authBody({ id, ...over })), ({ status }) => status)
+    const kicks = Effect.map(beat("n1"), ({ commands }: { commands: ReadonlyArray<{ id: string }> }) =>
+      commands.map(({ id }) => id).sort()
+    )
+    return { ask, beat, issue, auth, kicks }
+  })
+
+  it.scoped("are denied from then on, and the sessions that came in by them are ended", () =>
+    Effect.gen(function* () {
+      const { ask, auth, beat, issue, kicks } = yield* tokenWorld
+      const { id, token } = yield* issue(3600)
+      const other = yield* issue(3600)
+      assert.strictEqual(yield* auth("s1", { password: token, token }), 204)
+      assert.strictEqual(yield* auth("s2", { query: `jwt=${token}` }), 204)
+      assert.strictEqual(yield* auth("s3", { token: other.token }), 204)
+      assert.strictEqual(yield* auth("s4", { user: "u", password: "p" }), 204)
+      // A node that decides by itself: its hook has the token in the query.
+      const hook = { event: "read", path: "cam", type: "rtspSession", id: "s5", query: `a=b&jwt=${token}` }
+      assert.strictEqual((yield* ask("POST", "/hooks?node=n1", hook)).status, 204)
+      yield* beat("n1", {
+        paths: [path("cam", "rtspSession", ...["s1", "s2", "s3", "s4", "s5"].map((s) => reader(s)))]
+      })
+      yield* ask("POST", "/hooks?node=loop", { ...hook, id: "s6" })
+      yield* Effect.yieldNow()
+
+      const revoked = yield* ask("POST", `/tokens/${id}/revoke`)
+      assert.strictEqual(revoked.status, 200, revoked.text)
+      assert.deepStrictEqual(
+        revoked
+          .json()
+          .kicked.map(({ command }: { command: { id: string } }) => command.id)
+          .sort(),
+        ["s1", "s2", "s5"]
+      )
+      assert.deepStrictEqual(
+        revoked.json().notKicked.map(({ session }: { session: string }) => session),
+        ["s6"]
+      )
+      assert.deepStrictEqual(yield* kicks, ["s1", "s2", "s5"])
+      assert.strictEqual(yield* auth("s7", { password: token, token }), 403)
+      // Nothing but a token in the URL: the client is asked for other credentials.
+      assert.strictEqual(yield* auth("s7", { query: `token=${token}` }), 401)
+      assert.strictEqual(yield* auth("s8", { token: other.token }), 204)
+      assert.deepStrictEqual(
+        (yield* ask("GET", "/tokens/revoked")).json().map((each: { id: string }) => each.id),
+        [id]
+      )
+      assert.notInclude((yield* ask("GET", "/tokens/revoked")).text, "eyJ")
+      assert.strictEqual((yield* ask("POST", "/tokens/nonsense/revoke")).status, 400)
+    })
+  )
+
+  it.scoped("a session ends with its token", () =>
+    Effect.gen(function* () {
+      const { auth, beat, issue, kicks } = yield* tokenWorld
+      const short = yield* issue(60)
+      const long = yield* issue(3600)
+      yield* auth("s1", { token: short.token })
+      yield* auth("s2", { token: long.token })
+      yield* auth("gone", { token: short.token })
+      yield* beat("n1", { paths: [path("cam", "rtspSession", reader("s1"), reader("s2"))] })
+      yield* TestClock.adjust("50 seconds")
+      assert.deepStrictEqual(yield* kicks, [])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* kicks, ["s1"])
     })
   )
 })

@@ -56,6 +56,7 @@ describe("a token", () => {
         sub: "viewer 7",
         iss: "https://example.com",
         aud: "nodes",
+        jti: issued.id,
         iat: start / 1000,
         exp: start / 1000 + 90
       })

@@ -42,6 +42,7 @@ import * as ObjectStorage from "../../services/ObjectStorage.js"
 import * as Playback from "../../services/Playback.js"
 import type * as PlaybackQueue from "../../services/PlaybackQueue.js"
 import * as Recordings from "../../services/Recordings.js"
+import type { TokenSessionsError } from "../../services/TokenSessions.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
@@ -51,6 +52,7 @@ import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../sql/SqlRecordings.js"
+import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
 import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
 import * as NodeServer from "./NodeServer.js"
@@ -96,6 +98,7 @@ export type ManagerError =
   | ManagerFileError
   | NodeCommandsError
   | NodeConfigsError
+  | TokenSessionsError
   | NodeRegistryError
   | NodeServer.ListenError
   | ObjectStorage.ObjectStorageError
@@ -166,6 +169,7 @@ export const services = (
     NodeEventLog.layer,
     SqlNodeCommands.layer(),
     SqlNodeConfigs.layer(),
+    SqlTokenSessions.layer(),
     issuer,
     playback(options)
   ).pipe(

@@ -9,6 +9,7 @@ import * as SqliteNode from "../../sql/SqliteNode.js"
 import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
 import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
+import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 
 export interface SqliteStateOptions extends StateOptions {
   /** Created with its folder when absent. One process at a time. */
@@ -29,7 +30,7 @@ export interface SqliteStateOptions extends StateOptions {
 export const sqlite = (
   options: SqliteStateOptions
 ): Layer.Layer<StateServices | ClipState, { readonly message: string }> =>
-  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer()).pipe(
+  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer(), SqlTokenSessions.layer()).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),

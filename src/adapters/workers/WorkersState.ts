@@ -11,6 +11,7 @@ import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
 import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
+import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as ClipDeadlines from "./ClipDeadlines.js"
 
 export interface WorkersStateOptions extends StateOptions {
@@ -27,7 +28,7 @@ const over = <E extends { readonly message: string }>(
   database: Layer.Layer<SqlClient.SqlClient, E>,
   { clipWakeups, heartbeats, retention, wakeups }: WorkersStateOptions
 ): StateLayer =>
-  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer()).pipe(
+  Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer(), SqlTokenSessions.layer()).pipe(
     Layer.provideMerge(
       Layer.merge(
         SqlHookBus.layer({ ...retention, maxBatchSize: MAX_BATCH_CHARACTERS, trimAtStart: true }),

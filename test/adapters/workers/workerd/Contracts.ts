@@ -17,6 +17,7 @@ import * as SqlNodeConfigs from "../../../../src/sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
+import * as SqlTokenSessions from "../../../../src/sql/SqlTokenSessions.js"
 import { configRevisionsContract } from "../../../../src/testing/ConfigRevisionsContract.js"
 import { fleetStateContract } from "../../../../src/testing/FleetStateContract.js"
 import { hookBusContract } from "../../../../src/testing/HookBusContract.js"
@@ -26,6 +27,7 @@ import { nodeConfigsContract } from "../../../../src/testing/NodeConfigsContract
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
 import { playbackQueueContract } from "../../../../src/testing/PlaybackQueueContract.js"
 import { recordingsContract } from "../../../../src/testing/RecordingsContract.js"
+import { tokenSessionsContract } from "../../../../src/testing/TokenSessionsContract.js"
 import { tests } from "./MiniVitest.js"
 import { sqlClientSuite } from "./SqlClientSuite.js"
 
@@ -136,6 +138,10 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
   configRevisionsContract(`SqlConfigRevisions.layer on ${name}`, {
     layer: (options) => Layer.fresh(Layer.provide(SqlConfigRevisions.layer(options), fresh)),
     storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlConfigRevisions.layer(options), open)))
+  })
+  tokenSessionsContract(`SqlTokenSessions.layer on ${name}`, {
+    layer: (options) => Layer.fresh(Layer.provide(SqlTokenSessions.layer(options), fresh)),
+    storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlTokenSessions.layer(options), open)))
   })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }
