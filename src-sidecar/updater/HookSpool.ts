@@ -9,7 +9,7 @@
  * durable (fsync of the file, and of the folder for a new file). A line that is cut off or damaged does not match its
  * digits and is left out; nothing that follows suffers. No file of an earlier run is appended to.
  *
- * How far the manager has got stands in `position.json`, which is replaced once a second at most. It may lag behind after a
+ * How far the manager has got stands in `position`, a line of the same form, which is replaced once a second at most. It may lag behind after a
  * crash: then some hooks are delivered once more, and the manager knows them by their `delivery`.
  */
 import { createHash, randomBytes } from "node:crypto"
@@ -31,17 +31,14 @@ import { type FileError, fileError, removeLeftovers, replaceFile, syncFolder } f
 /** There is no room for one more: it was not taken, and nothing that was taken before is given up for it. */
 export class SpoolFull extends Data.TaggedError("SpoolFull")<{ readonly message: string }> {}
 
-/** What happened, without the fields that the spool adds. */
-export type SpoolEvent = Omit<HookEvent, "delivery">
-
 export interface Spooled {
   /** A JSON object of the shape of HookEvent, with `delivery`. */
   readonly body: string
 }
 
 export interface HookSpool {
-  /** Keeps a hook: durable when it returns. */
-  readonly append: (event: SpoolEvent) => Effect.Effect<void, SpoolFull | FileError>
+  /** Keeps a hook, with a `delivery` of the spool's: durable when it returns. */
+  readonly append: (event: HookEvent) => Effect.Effect<void, SpoolFull | FileError>
   /** The oldest that is left; waits for one. The same again until `advance`. One caller only. */
   readonly peek: Effect.Effect<Spooled, FileError>
   /** What `peek` gave is done with. */
@@ -70,7 +67,7 @@ interface Loaded extends Spooled {
 }
 
 interface Waiting {
-  readonly event: SpoolEvent
+  readonly event: HookEvent
   readonly done: Deferred.Deferred<void, SpoolFull | FileError>
 }
 
@@ -115,7 +112,7 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
   Effect.gen(function* () {
     const { folder, limit } = options
     const segmentSize = Math.min(SEGMENT, Math.ceil(limit / 8))
-    const positionFile = join(folder, "position.json")
+    const positionFile = join(folder, "position")
     /** A new one with each start, so that a folder which was put back to an earlier state repeats no number. */
     const run = randomBytes(9).toString("base64url")
     let number = 0
@@ -143,7 +140,13 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
     let offset = 0
     let saved = yield* attempt(`${positionFile} can't be read`, () => readFile(positionFile, "utf8")).pipe(
       Effect.orElseSucceed(() => ""),
-      Effect.map((text) => Option.getOrElse(decodePosition(text), () => ({ segment: 0, offset: 0 })))
+      Effect.map((text) =>
+        // Damaged, it must not pass for one that says that more is done with.
+        Option.getOrElse(
+          Option.filterMap(Option.fromNullable(readLines(Buffer.from(text)).lines[0]?.[0]), decodePosition),
+          () => ({ segment: 0, offset: 0 })
+        )
+      )
     )
     /** The number of the newest file that there ever was, as far as is known. */
     let newest = Math.max(saved.segment, ...segments.map((segment) => segment.number))
@@ -154,7 +157,7 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
       )
     for (const segment of segments.filter((segment) => segment.number < saved.segment)) yield* drop(segment)
     while ((segments[0]?.number ?? Number.POSITIVE_INFINITY) < saved.segment) segments.shift()
-    if (segments[0]?.number === saved.segment) offset = Math.min(saved.offset, segments[0].end)
+    if (segments[0]?.number === saved.segment && saved.offset <= segments[0].end) offset = saved.offset
 
     // -----------------------------------------------------------------------------------------------------------------
     // Writing: one fiber.
@@ -306,7 +309,7 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
       // Without a file that is left, the next one is the first that counts.
       const position = { segment: segments[0]?.number ?? newest + 1, offset }
       if (position.segment === saved.segment && position.offset === saved.offset) return Effect.void
-      return replaceFile(positionFile, Buffer.from(`${encodePosition(position)}\n`), 0o600).pipe(
+      return replaceFile(positionFile, Buffer.from(lineOf(encodePosition(position))), 0o600).pipe(
         Effect.tap(() =>
           Effect.sync(() => {
             saved = position

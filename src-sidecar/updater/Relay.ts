@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
+import type { HookEvent } from "../../src/mediamtx/HookEvent.js"
 import { decodeForm, decodeJson } from "../../src/mediamtx/HookForm.js"
 import { redactQuery } from "../../src/mediamtx/QueryString.js"
 import { equal } from "../../src/services/Credentials.js"
@@ -51,7 +52,7 @@ const taken: Reply = { status: 204 }
 const later = (body: string): Reply => ({ status: 503, body })
 
 /** A hook as it goes to the disk and to the manager, or what is wrong with it. */
-const readHook = (type: string, body: string): Either.Either<HookSpool.SpoolEvent, Reply> => {
+const readHook = (type: string, body: string): Either.Either<HookEvent, Reply> => {
   const media = (type.split(";")[0] ?? "").trim().toLowerCase()
   const form = media === "" || media === "application/x-www-form-urlencoded"
   if (!form && media !== "application/json") {
@@ -71,7 +72,7 @@ const readHook = (type: string, body: string): Either.Either<HookSpool.SpoolEven
         : "it is none that MediaMTX has"
     return Either.left({ status: 400, body: `this is not a hook: ${why}` })
   }
-  const { delivery: _, ...event } = decoded.right
+  const event = decoded.right
   // The manager keeps no values of queries either: they may hold credentials, which have no business on this disk.
   return Either.right("query" in event ? { ...event, query: redactQuery(event.query) } : event)
 }
