@@ -17,9 +17,11 @@ import { baselineVersion, currentVersion, type MediaMTXVersion } from "../mediam
 import { type OlderRelease, olderRelease } from "../mediamtx/ConfigForVersion.js"
 import type { ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { parseVersion } from "../mediamtx/MediaMTXVersion.js"
+import { type Explanation, explain as explainField, type NotExplained } from "./ConfigExplain.js"
 import { ConfigSource, type FleetConfig } from "./ConfigSource.js"
 import { Credentials } from "./Credentials.js"
 import { judgeChange } from "./internal/configChange.js"
+import { isOurField } from "./internal/managerFields.js"
 import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
@@ -69,6 +71,13 @@ export interface ConfigRendererShape {
    * the source would refuse the change. A renderer of another make may do without: then changes can't be planned.
    */
   readonly preview?: ((change: ConfigChange) => Effect.Effect<ConfigPreview, InvalidConfig>) | undefined
+  /**
+   * Where the value of a field of the node's config comes from. `NotExplained` when there is no such field. A renderer of
+   * another make may do without.
+   */
+  readonly explain?:
+    | ((node: NodeId, field: string) => Effect.Effect<Explanation, NotExplained | InvalidConfig>)
+    | undefined
 }
 
 /** A change that nobody has made yet. What is absent stays as it is. */
@@ -346,8 +355,19 @@ export const make = (
         }
       })
 
+    const explain = (node: NodeId, field: string) =>
+      Effect.gen(function* () {
+        const fleet = yield* source.current
+        const groups = yield* groupsOf(fleet, node)
+        return yield* explainField(fleet, node, field, {
+          groups: groups === undefined ? undefined : yield* groups,
+          isOurs: (config, of) => isOurField(settings, config, of)
+        })
+      })
+
     return {
       render,
+      explain,
       preview,
       changes: Stream.merge(
         Stream.map(source.changes, ({ revision }) => ({ revision })),

@@ -108,13 +108,13 @@ export interface Ours {
 /** Hooks that would make some paths invalid, or behave otherwise, if they stood in `pathDefaults`. */
 const perPathFields = [hookField("init"), hookField("demand"), hookField("undemand")] as const
 type PerPathField = (typeof perPathFields)[number]
-const isPerPath = (field: string): field is PerPathField => perPathFields.some((name) => name === field)
+export const isPerPath = (field: string): field is PerPathField => perPathFields.some((name) => name === field)
 
 /**
  * Who a config is validated for. It doesn't matter to validity, and always being the same it lets the validator remember
  * paths from one node to the next.
  */
-const sample = { node: "node", token: "token" }
+export const sample = { node: "node", token: "token" }
 
 /** Reads the options once, so that a bad one is found before any node asks. */
 export const makeSettings = (options: RenderOptions): Either.Either<Settings, CommandTextError> =>
@@ -466,7 +466,7 @@ const empty = new InvalidConfig({
 
 const notEmpty = (field: "pathDefaults", value: PathConfig) => (Object.keys(value).length > 0 ? { [field]: value } : {})
 
-const authIsOurs = (settings: Settings, config: MediaMTXConfig): boolean => {
+export const authIsOurs = (settings: Settings, config: MediaMTXConfig): boolean => {
   if (settings.auth !== undefined) return settings.auth
   if (config.authMethod === undefined) return true
   // "http" without an address is unfinished, and ours finishes it.
@@ -488,7 +488,7 @@ const withoutKeys = <A extends object>(
 }
 
 /** `runOnInit` for single paths, demand hooks for paths that wait for publishers: where MediaMTX takes them. */
-const perPathHooks = (
+export const perPathHooks = (
   name: string,
   path: PathConfig,
   defaults: PathConfig,
