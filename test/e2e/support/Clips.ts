@@ -55,8 +55,13 @@ export const within = (actual: number, wanted: number, tolerance: number): void 
   expect(Math.abs(actual - wanted), `${actual} is not ${wanted} ± ${tolerance}`).toBeLessThanOrEqual(tolerance)
 
 /** What MediaMTX's playback server lists of a path. Rejects while it can't. */
-export const listRecorded = async (port: number, path: string): Promise<ReadonlyArray<Recorded>> => {
-  const response = await fetch(`http://127.0.0.1:${port}/list?path=${path}`)
+export const listRecorded = async (
+  port: number,
+  path: string,
+  authorization?: string
+): Promise<ReadonlyArray<Recorded>> => {
+  const headers = authorization === undefined ? {} : { authorization }
+  const response = await fetch(`http://127.0.0.1:${port}/list?path=${path}`, { headers })
   if (!response.ok) throw new Error(`/list: ${response.status} ${await response.text()}`)
   // MediaMTX's own answer.
   const spans = (await response.json()) as ReadonlyArray<{ readonly start: string; readonly duration: number }>
@@ -64,7 +69,7 @@ export const listRecorded = async (port: number, path: string): Promise<Readonly
 }
 
 /** Downloads a clip by its signed URL into `folder`. */
-export const download = async (clip: Clip, folder: string): Promise<string> => {
+export const download = async (clip: Pick<Clip, "download" | "filename" | "size">, folder: string): Promise<string> => {
   const response = await fetch(clip.download.url)
   expect(response.status).toBe(200)
   expect(response.headers.get("content-type")).toBe("video/mp4")
