@@ -141,6 +141,22 @@ const checkText = (event: HookEvent): HookFormIssue | undefined => {
   return undefined
 }
 
+/** Whether something comes or goes at a path: nearly all that nodes report. */
+const isSource = (event: unknown): event is (typeof SourceEvent.Type)["event"] =>
+  event === "available" || event === "unavailable" || event === "online" || event === "offline"
+const isRead = (event: unknown): event is (typeof ReadEvent.Type)["event"] => event === "read" || event === "unread"
+
+/** A report of these without anything unusual, recognised by hand; undefined for all else, which the schemas judge. */
+const usual = (fields: Fields): HookEvent | undefined => {
+  const { event, id, path, query, type } = fields
+  if (typeof path !== "string" || typeof query !== "string" || typeof type !== "string" || typeof id !== "string")
+    return undefined
+  if ("occurredAt" in fields || "delivery" in fields || path === "") return undefined
+  if (path.includes("\0") || query.includes("\0") || type.includes("\0") || id.includes("\0")) return undefined
+  if (isRead(event)) return { event, path, query, type, id }
+  return isSource(event) ? { event, path, query, type, id } : undefined
+}
+
 export type HookDecodeError =
   | { readonly _tag: "Field"; readonly issue: HookFormIssue }
   | { readonly _tag: "Schema"; readonly error: ParseError }
@@ -164,7 +180,8 @@ export const decodeForm = (body: string): Either.Either<HookEvent, HookDecodeErr
   if (typeof event === "string") out["event"] = oldNames[event] ?? event
   // A node leaves the query out where it has none.
   if (!("query" in out)) out["query"] = ""
-  return finish(out)
+  const known = usual(out)
+  return known === undefined ? finish(out) : Either.right(known)
 }
 
 /** A JSON body's event: the keys of HookEvent. */

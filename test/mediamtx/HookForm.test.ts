@@ -39,6 +39,24 @@ describe("HookForm", () => {
     for (const [body, expected] of cases) assert.deepStrictEqual(event(body), expected, body)
   })
 
+  it("reads by hand what the schema reads", () => {
+    const text = FastCheck.oneof(
+      FastCheck.string({ maxLength: 6, unit: "grapheme" }),
+      FastCheck.constantFrom("", "a\0b", "cam")
+    )
+    const names = ["read", "unread", "available", "unavailable", "online", "offline", "ready", "reed"]
+    FastCheck.assert(
+      FastCheck.property(FastCheck.constantFrom(...names), text, text, text, text, (name, path, type, id, query) => {
+        const form = new URLSearchParams({ event: name, path, type, id, query })
+        const expected = decodeJson({ event: name, path, type, id, query })
+        assert.deepStrictEqual(
+          Either.mapLeft(decodeForm(form.toString()), () => "refused"),
+          Either.mapLeft(expected, () => "refused")
+        )
+      })
+    )
+  })
+
   it("takes the names of older nodes", () => {
     assert.strictEqual(event("event=ready&path=a&type=t&id=1").event, "available")
     assert.strictEqual(event("event=not_ready&path=a&type=t&id=1").event, "unavailable")

@@ -196,7 +196,7 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     const { method } = c.req.raw
     const allow = methods[path] ?? []
     if (!allow.includes(method)) return send(c, wrongMethod(allow))
-    const query = Query.parse(text)
+    const query = Query.parseRemembered(text)
     const refusal = refused(c, query)
     if (refusal !== undefined) return send(c, refusal)
     const node = nodeOf(query)
