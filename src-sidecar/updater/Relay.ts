@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -121,6 +122,8 @@ const make = (settings: Settings, { address, auth, spool: where }: RelaySettings
     let hookProblem: string | undefined
     let spool: HookSpool.HookSpool | undefined
     let delivery: HookDelivery.HookDelivery | undefined
+    /** Whether it could be opened or not. */
+    const spoolTried = yield* Deferred.make<void>()
 
     // The folder may come later, as the config's own may.
     yield* HookSpool.make(where).pipe(
@@ -131,9 +134,14 @@ const make = (settings: Settings, { address, auth, spool: where }: RelaySettings
           return Effect.logError(error.message)
         })
       ),
+      Effect.tap((made) =>
+        Effect.sync(() => {
+          spool = made
+        })
+      ),
+      Effect.onExit(() => Deferred.succeed(spoolTried, undefined)),
       Effect.retry(Schedule.spaced(LISTEN_AGAIN)),
       Effect.flatMap((made) => {
-        spool = made
         hookProblem = undefined
         return HookDelivery.make(made, where.folder)
       }),
@@ -148,6 +156,7 @@ const make = (settings: Settings, { address, auth, spool: where }: RelaySettings
       Effect.gen(function* () {
         const read = readHook(type, body)
         if (Either.isLeft(read)) return read.left
+        yield* Deferred.await(spoolTried)
         if (spool === undefined) return later("hooks can't be kept yet")
         const occurredAt = new Date(yield* Clock.currentTimeMillis).toISOString()
         yield* spool.append({ ...read.right, occurredAt })
