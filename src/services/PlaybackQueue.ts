@@ -700,6 +700,15 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
+  /** This node was away a moment ago, and the worker of another that may have the job is there: it comes first. */
+  const leavesToOthers = (job: QueuedJob, node: NodeId, nodes: ReadonlySet<NodeId> | "any"): boolean => {
+    if (job.lastFailure?.reason !== "NodeAway" || job.lastFailure.node !== node) return false
+    const since = now() - WORKER_GONE
+    for (const other of nodes === "any" ? workers.keys() : nodes) {
+      if (other !== node && !job.refusedBy.includes(other) && (workers.get(other) ?? since) > since) return true
+    }
+    return false
+  }
   /** The first job that the node may have now. */
   const nextFor = (node: NodeId): Effect.Effect<QueuedJob | undefined> =>
     Effect.gen(function* () {
@@ -708,7 +717,8 @@ export const make = Effect.fnUntraced(function* (
       for (const job of queued) {
         if (job.notBefore > time || time >= job.expiresAt) continue
         const nodes = holders.get(job.id) ?? (yield* holdersOf(job))
-        if (nodes === "any" ? !job.refusedBy.includes(node) : nodes.has(node)) return job
+        const may = nodes === "any" ? !job.refusedBy.includes(node) : nodes.has(node)
+        if (may && !leavesToOthers(job, node, nodes)) return job
       }
       return undefined
     })

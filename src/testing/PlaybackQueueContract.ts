@@ -449,6 +449,31 @@ export const playbackQueueContract = <E>(name: string, options: PlaybackQueueCon
       { maxAttempts: 3 }
     )
 
+    test("a job whose node is away goes to a mirror that is there, and comes back when that is gone as well", (bench) =>
+      Effect.gen(function* () {
+        const { queue } = bench
+        yield* holds(bench, north, 600, 0)
+        yield* holds(bench, south, 600, 0)
+        const { id } = (yield* queue.request(window(60))).job
+        yield* leased(queue, north)
+        // Its worker is at work.
+        yield* none(queue, south)
+        yield* queue.fail(id, 1, { reason: "NodeAway", message: "no answer" })
+        yield* TestClock.adjust("5 seconds")
+        yield* none(queue, north)
+        yield* leased(queue, south)
+        yield* queue.fail(id, 2, { reason: "NodeAway", message: "no answer" })
+        yield* TestClock.adjust("10 seconds")
+        yield* none(queue, south)
+        yield* leased(queue, north)
+        yield* queue.fail(id, 3, { reason: "NodeAway", message: "no answer" })
+        yield* TestClock.adjust("20 seconds")
+        yield* none(queue, north)
+        // The mirror's worker has not been heard of for long.
+        yield* TestClock.adjust("2 minutes")
+        assert.deepInclude(yield* leased(queue, north), { id, token: 4, attempts: 0 })
+      }))
+
     test("nothing recorded is the end, unless another node may hold it", (bench) =>
       Effect.gen(function* () {
         const { queue } = bench
