@@ -38,9 +38,12 @@ export interface JobContext {
   readonly spool: SpoolShape
   /** Milliseconds after which what was recorded is on the node's disk. */
   readonly settle: number
-  /** How long MediaMTX or the storage may be away before the job is given back (default 90 seconds). */
+  /** How long MediaMTX or the storage may be unable to serve before the job is given back (default 90 seconds). */
   readonly patience?: Duration.DurationInput | undefined
 }
+
+/** A MediaMTX that restarts answers again by then. */
+const RESTART = Duration.seconds(10)
 
 /** What the renewals say: written by the job, read by the fiber that renews. */
 interface Progress {
@@ -113,12 +116,21 @@ const process = Effect.fnUntraced(function* (
   const patience = context.patience ?? "90 seconds"
   const window: Interval = { start: toMicros(job.start), end: toMicros(job.start + job.duration) }
 
-  /** MediaMTX is asked again for as long as the job is worth it: it may be restarting, or creating a segment. */
+  /**
+   * MediaMTX is asked again while it is creating a segment, for as long as the job is worth it. One that does not answer may
+   * be restarting; after that the job is given back, as a mirror may have the window.
+   */
   const patiently = <A>(effect: Effect.Effect<A, MediaMTXError>): Effect.Effect<A, MediaMTXError> =>
-    Effect.retry(effect, {
-      schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo(patience)),
-      while: (error) => error.reason === "Busy" || error.reason === "Unreachable"
-    })
+    effect.pipe(
+      Effect.retry({
+        schedule: backoff("300 millis", "2 seconds").pipe(Schedule.upTo(Duration.min(RESTART, patience))),
+        while: (error) => error.reason === "Unreachable"
+      }),
+      Effect.retry({
+        schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo(patience)),
+        while: (error) => error.reason === "Busy"
+      })
+    )
 
   // What is to come has to come first.
   const now = yield* Clock.currentTimeMillis
