@@ -254,6 +254,15 @@ storage:
     await shows(found.clip, north, alone() + 500, 3_000)
   }, 60_000)
 
+  it("a node that is dead beside a worker that lives holds up nothing that its mirror has", async () => {
+    await north.node?.stop("SIGKILL")
+    // Both workers are asked at once, several times: some would come to north.
+    const windows = [0, 200, 400, 600].map((ms) => both() + 200 + ms)
+    const jobs = await Promise.all(windows.map((from) => request(from, 2_000)))
+    for (const { id } of jobs) expect((await done(id, 40_000)).node).toBe("south")
+    await startNode(north)
+  }, 90_000)
+
   it("a bucket that is down for a minute, with a manager that restarts and a worker that is killed, costs no clip", async () => {
     await bucket.down()
     const since = performance.now()
