@@ -142,10 +142,12 @@ const nodeOf = (query: Query.Query): NodeId | InvalidRequest => {
 
 /** The parameters of the polls that our own loops make, read by hand; undefined for anything else: the schema judges it. */
 const usualConfigParams = (query: Query.Query): ConfigParams | undefined => {
-  const { node, every, boot } = query
+  const { node, every, boot, version } = query
   if (typeof node !== "string" || !isNodeId(node) || boot !== undefined) return undefined
-  if (every === undefined) return { node }
-  return typeof every === "string" && /^[1-9]\d{0,3}$/.test(every) ? { node, every: Number(every) } : undefined
+  if (version !== undefined && (typeof version !== "string" || version.length > 64)) return undefined
+  const told = version === undefined ? undefined : { version }
+  if (every === undefined) return { node, ...told }
+  return typeof every === "string" && /^[1-9]\d{0,3}$/.test(every) ? { node, every: Number(every), ...told } : undefined
 }
 
 /** The node that a request says it is about, without complaint: for the check of its credential. */
@@ -377,7 +379,8 @@ export const make = Effect.gen(function* () {
       address: request.address,
       nextWithin: params.every === undefined ? undefined : params.every * 1000,
       appliedHash: applied,
-      boot: params.boot === "1" ? true : undefined
+      boot: params.boot === "1" ? true : undefined,
+      mediamtxVersion: params.version === "" ? undefined : params.version
     })
     const send = (config: RenderedConfig): Effect.Effect<HotResponse.HotResponse> => {
       if (applied !== undefined) configs.unsafeNote(params.node, config.hash, { applied, error: undefined })
@@ -396,7 +399,9 @@ export const make = Effect.gen(function* () {
       count(counted.configSent)
       return respond(request.method === "HEAD" ? reply.head : reply.ok)
     }
-    const rendered = renderer.render(params.node)
+    // Nodes with an updater tell it with their heartbeats, others with each poll; a manager that was restarted remembers.
+    const told = params.version ?? registry.unsafeGet?.(params.node) ?? null
+    const rendered = renderer.render(params.node, told)
     const known = settled(rendered)
     return known === undefined
       ? Effect.matchEffect(rendered, { onSuccess: send, onFailure: cannotRender })
@@ -415,7 +420,7 @@ export const make = Effect.gen(function* () {
 
   const recordHeartbeat = Effect.fnUntraced(
     function* (node: NodeId, beat: Heartbeat, request: HotRequest) {
-      const { error } = yield* registry.heartbeat(node, beat, { address: request.address })
+      const record = yield* registry.heartbeat(node, beat, { address: request.address })
       if (beat.commands !== undefined) {
         // Noted in memory: after a restart they go out once more, and are confirmed once more.
         yield* commands
@@ -428,11 +433,11 @@ export const make = Effect.gen(function* () {
           .reconcile(node, beat.paths)
           .pipe(Effect.catchAll((error) => Effect.logError("a path list could not be taken over", error)))
       }
-      const configHash = yield* renderer.render(node).pipe(
+      const configHash = yield* renderer.render(node, record).pipe(
         Effect.map((rendered) => rendered.hash),
         Effect.catchAll(() => Effect.succeed(null))
       )
-      configs.unsafeNote(node, configHash, { applied: beat.appliedHash, error })
+      configs.unsafeNote(node, configHash, { applied: beat.appliedHash, error: record.error })
       const reply: HeartbeatReply = { configHash, commands: commands.unsafeTake(node) }
       count(counted.heartbeat)
       return HotResponse.json(200, reply)

@@ -16,6 +16,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -39,7 +40,7 @@ import * as EventStream from "./EventStream.js"
 import * as HotResponse from "./HotResponse.js"
 import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
-import type { NodeView } from "./NodesApi.js"
+import type { NodeDetail, NodeView } from "./NodesApi.js"
 import { fromDecodeError } from "./Params.js"
 import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
@@ -247,9 +248,18 @@ const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
     const commands = yield* NodeCommands
     /** Asks for the node's config, so that the answer is of now and not of the node's last call. */
     const view = (record: NodeRecord): Effect.Effect<NodeView> =>
-      Effect.map(Effect.option(renderer.render(record.id)), (rendered) => {
+      Effect.map(Effect.option(renderer.render(record.id, record)), (rendered) => {
         configs.unsafeNote(record.id, Option.isSome(rendered) ? rendered.value.hash : null)
         return { ...record, ...(configs.unsafeGet(record.id) ?? noConfig(record)) }
+      })
+    /** With what is to be said of its config. */
+    const detail = (record: NodeRecord): Effect.Effect<NodeDetail> =>
+      Effect.gen(function* () {
+        const shown = yield* view(record)
+        const rendered = yield* Effect.either(renderer.render(record.id, record))
+        return Either.isRight(rendered)
+          ? { ...shown, configProblem: null, configWarnings: rendered.right.warnings }
+          : { ...shown, configProblem: rendered.left.message, configWarnings: [] }
       })
     const failed = unavailable("the node registry can't be read")
     const notFound = (id: NodeId) => new NotFound({ message: `no node ${id} has ever called` })
@@ -259,7 +269,7 @@ const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
       )
       .handle("get", ({ path }) =>
         Effect.flatMap(Effect.catchAll(registry.get(path.id), failed), (found) =>
-          Option.isSome(found) ? view(found.value) : Effect.fail(notFound(path.id))
+          Option.isSome(found) ? detail(found.value) : Effect.fail(notFound(path.id))
         )
       )
       .handle("remove", ({ path }) =>

@@ -4,6 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { ConfigIssue } from "../mediamtx/ConfigIssue.js"
 import { DeliveredCommand } from "../services/NodeCommand.js"
 import { NodeConfig } from "../services/NodeConfigs.js"
 import { Heartbeat, NodeRecord } from "../services/NodeRegistry.js"
@@ -16,6 +17,16 @@ export const NodeView = Schema.Struct({ ...NodeRecord.fields, ...NodeConfig.fiel
   identifier: "NodeView"
 })
 export type NodeView = typeof NodeView.Type
+
+/** One node alone: also what is to be said of the config that it gets. */
+export const NodeDetail = Schema.Struct({
+  ...NodeView.fields,
+  /** Why none can be rendered for it, so that it keeps what it has; null when there is one. */
+  configProblem: Schema.NullOr(Schema.String),
+  /** What was left out for its older MediaMTX, is deprecated, or dangerous. */
+  configWarnings: Schema.Array(ConfigIssue)
+}).annotations({ identifier: "NodeDetail" })
+export type NodeDetail = typeof NodeDetail.Type
 
 /** The answer to a heartbeat. */
 export const HeartbeatReply = Schema.Struct({
@@ -37,7 +48,7 @@ export class NodesApi extends HttpApiGroup.make("nodes")
   .add(
     HttpApiEndpoint.get("get", "/nodes/:id")
       .setPath(NodePath)
-      .addSuccess(NodeView)
+      .addSuccess(NodeDetail)
       .addError(NotFound)
       .addError(Unavailable)
       .middleware(AdminAccess)

@@ -24,6 +24,10 @@ export const ConfigParams = Schema.Struct({
   }),
   boot: Schema.optional(Schema.Literal("1")).annotations({
     description: "The caller is about to start MediaMTX: what was open on this node has ended"
+  }),
+  version: Schema.optional(Schema.String.pipe(Schema.maxLength(64))).annotations({
+    description:
+      "The MediaMTX on the node as `mediamtx --version` prints it; the config is in the words of that release"
   })
 })
 export type ConfigParams = typeof ConfigParams.Type

@@ -4,8 +4,16 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import {
+  type AnyConfigField,
+  currentVersion,
+  type GlobalReload,
+  type MediaMTXVersion,
+  type PathReload
+} from "./ConfigField.js"
 import { formatField } from "./ConfigIssue.js"
 import { type EffectivePath, effectivePath } from "./EffectivePath.js"
+import { defaultIn, reloadIn } from "./FieldHistory.js"
 import type { AnyFieldType } from "./FieldType.js"
 import { globalFields } from "./GlobalFields.js"
 import type { MediaMTXConfig } from "./MediaMTXConfig.js"
@@ -117,8 +125,8 @@ export const showPathField = (name: string, value: unknown): unknown => {
   return row === undefined ? shownUnknown(value) : shown(name, row.type, value)
 }
 
-const plainRows = Object.entries(plainFields)
-const pathRows = Object.entries(pathFields).filter(([name]) => name !== "name")
+const plainRows = Object.entries<AnyConfigField<GlobalReload>>(plainFields)
+const pathRows = Object.entries<AnyConfigField<PathReload>>(pathFields).filter(([name]) => name !== "name")
 
 const read = (object: object, name: string): unknown => {
   const value: unknown = Reflect.get(object, name)
@@ -135,16 +143,21 @@ export interface PathDifference {
 }
 
 /**
- * The fields in which two paths differ, with all defaults filled in. Where the entry is called does not count.
+ * The fields in which two paths differ, with all defaults filled in, and what that does in a release. Where the entry is
+ * called does not count.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const pathDifferences = (before: EffectivePath, after: EffectivePath): ReadonlyArray<PathDifference> =>
+export const pathDifferences = (
+  before: EffectivePath,
+  after: EffectivePath,
+  version: MediaMTXVersion = currentVersion
+): ReadonlyArray<PathDifference> =>
   pathRows
     .filter(([name, row]) => !sameValue(row.type, read(before, name), read(after, name)))
     // The rows' names are those of the table.
-    .map(([name, row]) => ({ name: name as PathFieldName, reload: row.reload }))
+    .map(([name, row]) => ({ name: name as PathFieldName, reload: reloadIn(row, version) }))
 
 /** What `pathDefaults` make of a path that says nothing itself. */
 const defaultsOf = (config: MediaMTXConfig): EffectivePath | undefined =>
@@ -152,22 +165,27 @@ const defaultsOf = (config: MediaMTXConfig): EffectivePath | undefined =>
 
 /**
  * Every difference, in the order of the tables, then path by path. A path that is new or gone is one difference. A path
- * that differs only through `pathDefaults` is not repeated.
+ * that differs only through `pathDefaults` is not repeated. Both in the newest names; `version` is of the server.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const diffConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): ReadonlyArray<FieldChange> => {
+export const diffConfigs = (
+  before: MediaMTXConfig,
+  after: MediaMTXConfig,
+  version: MediaMTXVersion = currentVersion
+): ReadonlyArray<FieldChange> => {
   const changes: Array<FieldChange> = []
   for (const [name, row] of plainRows) {
-    const a = read(before, name) ?? row.default
-    const b = read(after, name) ?? row.default
+    const fallback = defaultIn(row, version)
+    const a = read(before, name) ?? fallback
+    const b = read(after, name) ?? fallback
     if (sameValue(row.type, a, b)) continue
     changes.push({
       field: name,
       before: shown(name, row.type, a),
       after: shown(name, row.type, b),
-      reload: row.reload
+      reload: reloadIn(row, version)
     })
   }
   const push = (
@@ -190,7 +208,7 @@ export const diffConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): Read
   const defaultsAfter = defaultsOf(after)
   const inherited = new Set<PathFieldName>()
   if (defaultsBefore !== undefined && defaultsAfter !== undefined && before.pathDefaults !== after.pathDefaults) {
-    const names = pathDifferences(defaultsBefore, defaultsAfter)
+    const names = pathDifferences(defaultsBefore, defaultsAfter, version)
     push(["pathDefaults"], defaultsBefore, defaultsAfter, names)
     for (const { name } of names) inherited.add(name)
   }
@@ -219,7 +237,7 @@ export const diffConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): Read
       ["paths", key],
       a,
       b,
-      pathDifferences(a, b).filter(({ name }) => !inherited.has(name) || own(name))
+      pathDifferences(a, b, version).filter(({ name }) => !inherited.has(name) || own(name))
     )
   }
   return changes

@@ -6,9 +6,10 @@
  *
  * @since 0.1.0
  */
-import type { GlobalReload } from "./ConfigField.js"
+import { currentVersion, type GlobalReload, type MediaMTXVersion } from "./ConfigField.js"
 import { globalFields } from "./GlobalFields.js"
 import type { MediaMTXConfig } from "./MediaMTXConfig.js"
+import { isBefore } from "./MediaMTXVersion.js"
 
 /**
  * The parts that clients connect to, in the order in which they are reported.
@@ -86,13 +87,19 @@ const value = <K extends "rtsp" | "rtspEncryption" | "rtmp" | "rtmpEncryption" |
 ) => config[name] ?? globalFields[name].default
 
 /**
- * Whether a config switches a listener on.
+ * Whether a config switches a listener on, in a server of a release.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const listens = (config: MediaMTXConfig, listener: Listener): boolean => {
+export const listens = (
+  config: MediaMTXConfig,
+  listener: Listener,
+  version: MediaMTXVersion = currentVersion
+): boolean => {
   switch (listener) {
+    case "moq":
+      return !isBefore(version, globalFields.moq.since) && value(config, "moq") === true
     case "rtsp":
       return value(config, "rtsp") === true && value(config, "rtspEncryption") !== "strict"
     case "rtsps":

@@ -1,7 +1,8 @@
 /**
  * What a running MediaMTX will do when its config changes: which streams go on, which are dropped, and why.
  *
- * The rules are those of MediaMTX's own reload, tried on the real server field by field:
+ * The rules are those of MediaMTX's own reload, tried on the real server field by field for 1.20, and read off the source of
+ * each older release:
  *
  * - some global fields close listeners, or everything (`ReloadCascade`);
  * - a path is compared by its effective config. Equal: untouched. If only fields differ that can be changed in place, it
@@ -14,11 +15,12 @@
  */
 import * as Schema from "effect/Schema"
 import { diffConfigs, type FieldChange, FieldChange as FieldChangeSchema, pathDifferences } from "./ConfigDiff.js"
-import type { GlobalReload } from "./ConfigField.js"
+import { currentVersion, type GlobalReload, type MediaMTXVersion } from "./ConfigField.js"
 import { formatField } from "./ConfigIssue.js"
 import { type EffectivePath, effectivePath } from "./EffectivePath.js"
 import { globalFields } from "./GlobalFields.js"
 import type { MediaMTXConfig } from "./MediaMTXConfig.js"
+import { isBefore } from "./MediaMTXVersion.js"
 import { makePathMatcher } from "./PathMatch.js"
 import { isRegexPathName } from "./PathName.js"
 import { closedBy, listenerOf, listeners, listens, type ServerPart } from "./ReloadCascade.js"
@@ -212,11 +214,10 @@ export interface ConfigComparison {
 }
 
 /** Fields of a second picture of a Raspberry Pi's camera that MediaMTX copies into the path of the first. */
+const secondaryPicture = ["rpiCameraWidth", "rpiCameraHeight", "rpiCameraFPS", "rpiCameraMJPEGQuality"] as const
+/** From 1.19.2 on these as well. */
 const secondaryFields = [
-  "rpiCameraWidth",
-  "rpiCameraHeight",
-  "rpiCameraFPS",
-  "rpiCameraMJPEGQuality",
+  ...secondaryPicture,
   "rpiCameraCodec",
   "rpiCameraIDRPeriod",
   "rpiCameraBitrate",
@@ -228,7 +229,8 @@ const secondaryFields = [
 const partnerOf = (
   config: MediaMTXConfig,
   key: string,
-  effective: (key: string) => EffectivePath | undefined
+  effective: (key: string) => EffectivePath | undefined,
+  version: MediaMTXVersion
 ): ReadonlyMap<string, unknown> => {
   const path = effective(key)
   if (path === undefined || path.source !== "rpiCamera") return none
@@ -245,7 +247,9 @@ const partnerOf = (
     return path.rpiCameraSecondary
       ? new Map([["rpiCameraSecondary", other]])
       : new Map<string, unknown>(
-          secondaryFields.map((name) => [formatField(["paths", other, name]), found[name]] as const)
+          (isBefore(version, "1.19.2") ? secondaryPicture : secondaryFields).map(
+            (name) => [formatField(["paths", other, name]), found[name]] as const
+          )
         )
   }
   return none
@@ -265,13 +269,17 @@ const bySeverity: ReadonlyArray<PathOutcome> = PathOutcome.literals
 const union = (lists: Iterable<ReadonlyArray<string>>): ReadonlyArray<string> => [...new Set([...lists].flat())]
 
 /**
- * Compares two validated configs: only live names, no nulls but for whole paths.
+ * Compares two validated configs: only live names, no nulls but for whole paths. `version` is the MediaMTX that reloads.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): ConfigComparison => {
-  const changes = diffConfigs(before, after)
+export const compareConfigs = (
+  before: MediaMTXConfig,
+  after: MediaMTXConfig,
+  version: MediaMTXVersion = currentVersion
+): ConfigComparison => {
+  const changes = diffConfigs(before, after, version)
   const globals = changes.flatMap(({ field, reload }) =>
     Object.hasOwn(globalFields, field) ? [{ field, reload: globalReload(reload) }] : []
   )
@@ -315,9 +323,9 @@ export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): C
     const b = effectiveAfter(to)
     let verdict: EntryVerdict = { kind: "recreate", because: [] }
     if (a !== undefined && b !== undefined) {
-      const differences = pathDifferences(a, b)
-      const partnerBefore = partnerOf(before, from, effectiveBefore)
-      const partnerAfter = partnerOf(after, to, effectiveAfter)
+      const differences = pathDifferences(a, b, version)
+      const partnerBefore = partnerOf(before, from, effectiveBefore, version)
+      const partnerAfter = partnerOf(after, to, effectiveAfter, version)
       const fromPartner = [...new Set([...partnerBefore.keys(), ...partnerAfter.keys()])].filter(
         (name) => partnerBefore.get(name) !== partnerAfter.get(name)
       )
@@ -469,8 +477,8 @@ export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): C
     let connections = 0
     for (const listener of listeners) {
       const because = causes.get(listener)
-      const ran = listens(before, listener)
-      const runs = listens(after, listener)
+      const ran = listens(before, listener, version)
+      const runs = listens(after, listener, version)
       if (because === undefined || (!ran && !runs)) continue
       const isOn = ({ type }: { readonly type: string }) => listenerOf(type) === listener
       const open = live.connections.filter(isOn).length
@@ -532,8 +540,12 @@ export const compareConfigs = (before: MediaMTXConfig, after: MediaMTXConfig): C
  * @since 0.1.0
  * @category constructors
  */
-export const reloadImpact = (before: MediaMTXConfig, after: MediaMTXConfig, live: LiveState): ReloadImpact =>
-  compareConfigs(before, after).impactOn(live)
+export const reloadImpact = (
+  before: MediaMTXConfig,
+  after: MediaMTXConfig,
+  live: LiveState,
+  version: MediaMTXVersion = currentVersion
+): ReloadImpact => compareConfigs(before, after, version).impactOn(live)
 
 /**
  * Whether anybody loses anything.

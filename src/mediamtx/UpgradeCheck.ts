@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type { AnyConfigField, MediaMTXVersion } from "./ConfigField.js"
 import { configForVersion, olderRelease } from "./ConfigForVersion.js"
 import { ConfigIssue } from "./ConfigIssue.js"
+import { defaultIn } from "./FieldHistory.js"
 import { globalFields } from "./GlobalFields.js"
 import type { MediaMTXConfig } from "./MediaMTXConfig.js"
 import { isBefore } from "./MediaMTXVersion.js"
@@ -39,17 +40,6 @@ export const UpgradeReport = Schema.Struct({
  * @category models
  */
 export type UpgradeReport = typeof UpgradeReport.Type
-
-/**
- * What a release does when a field is not given. A release that lacks it behaves as its row says.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const defaultIn = (row: AnyConfigField, version: MediaMTXVersion): unknown =>
-  isBefore(version, row.since)
-    ? row.absent
-    : (row.formerDefaults.find(({ before }) => isBefore(version, before)) ?? row).default
 
 /** Changes that matter to a fleet and have no field. */
 const changes: ReadonlyArray<{ readonly since: MediaMTXVersion; readonly before: string; readonly after: string }> = [

@@ -12,10 +12,11 @@ import { ConfigIssue, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { makeConfigValidator } from "../mediamtx/ConfigValidation.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { type ConfigComparison, compareConfigs, type LiveState, ReloadImpact } from "../mediamtx/ReloadImpact.js"
-import type { ConfigChange, ConfigRendererShape } from "./ConfigRenderer.js"
+import type { ConfigChange, ConfigRendererShape, NodeReport } from "./ConfigRenderer.js"
 import type { FleetSnapshot } from "./FleetState.js"
 import { classOf } from "./internal/configLayers.js"
 import { NodeId } from "./NodeId.js"
+import { labelsOf, VERSION_LABEL } from "./NodeLabels.js"
 import type { NodeRecord } from "./NodeRegistry.js"
 
 /** What the change does to one node. */
@@ -155,10 +156,10 @@ export const plan = (
         Either.mapBoth({ onLeft: (error) => error.message, onRight: (valid) => valid.config })
       )
 
-    const compare = (node: NodeId): Effect.Effect<Compared> =>
+    const compare = (node: NodeId, version: NodeReport | null): Effect.Effect<Compared> =>
       Effect.gen(function* () {
-        const old = yield* Effect.either(renderer.render(node))
-        const fresh = yield* Effect.either(preview.render(node))
+        const old = yield* Effect.either(renderer.render(node, version))
+        const fresh = yield* Effect.either(preview.render(node, version))
         if (Either.isLeft(fresh)) return { _tag: "Keeps", reason: fresh.left.message } as const
         if (Either.isLeft(old)) return { _tag: "Starts" } as const
         if (old.right.yaml === fresh.right) return { _tag: "Unchanged" } as const
@@ -167,21 +168,30 @@ export const plan = (
         // What we have rendered we can read: anything else is a bug of ours.
         if (Either.isLeft(before)) return yield* Effect.dieMessage(`a rendered config can't be read: ${before.left}`)
         if (Either.isLeft(after)) return yield* Effect.dieMessage(`a rendered config can't be read: ${after.left}`)
-        return { _tag: "Reloads", comparison: compareConfigs(before.right, after.right) } as const
+        return {
+          _tag: "Reloads",
+          comparison: compareConfigs(before.right, after.right, old.right.mediamtxVersion)
+        } as const
       })
 
     const isAlone = (node: NodeId): boolean =>
       [preview.before, preview.after].some((fleet) => fleet.nodes.has(node) || fleet.refused?.has(node) === true)
-    const shared = yield* compare(ANY_NODE)
-    // Nodes that the same overlays select, before and after, are compared once.
-    const classKey = (node: NodeId) => `${classOf(preview.before, node)}\n\n${classOf(preview.after, node)}`
-    const classes = new Map<string, Compared>([[classKey(ANY_NODE), shared]])
-    const ofClass = (node: NodeId): Effect.Effect<Compared> =>
+    const shared = yield* compare(ANY_NODE, null)
+    // Nodes that the same overlays select, before and after, and that run the same MediaMTX are compared once.
+    const classKey = (node: NodeId, version: NodeReport | null) =>
+      [preview.before, preview.after]
+        .flatMap((fleet) => [
+          classOf(fleet, node),
+          version?.mediamtxVersion ?? labelsOf(fleet.labels, node)[VERSION_LABEL] ?? ""
+        ])
+        .join("\n\n")
+    const classes = new Map<string, Compared>([[classKey(ANY_NODE, null), shared]])
+    const ofClass = (node: NodeId, version: NodeReport | null): Effect.Effect<Compared> =>
       Effect.gen(function* () {
-        const key = classKey(node)
+        const key = classKey(node, version)
         const known = classes.get(key)
         if (known !== undefined) return known
-        const compared = yield* compare(node)
+        const compared = yield* compare(node, version)
         classes.set(key, compared)
         return compared
       })
@@ -189,8 +199,9 @@ export const plan = (
     const live = byNode(input.snapshot)
     const nodes = yield* Effect.forEach(input.nodes, ({ id, record }) =>
       Effect.gen(function* () {
-        const compared = isAlone(id) ? yield* compare(id) : yield* ofClass(id)
-        const hash = yield* Effect.map(Effect.option(renderer.render(id)), (found) =>
+        const version = record ?? null
+        const compared = isAlone(id) ? yield* compare(id, version) : yield* ofClass(id, version)
+        const hash = yield* Effect.map(Effect.option(renderer.render(id, version)), (found) =>
           found._tag === "Some" ? found.value.hash : undefined
         )
         const applied = record?.appliedHash ?? undefined

@@ -25,7 +25,7 @@ import { isOurField } from "./internal/managerFields.js"
 import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
 import type { NodeId } from "./NodeId.js"
-import { labelsOf } from "./NodeLabels.js"
+import { labelsOf, VERSION_LABEL } from "./NodeLabels.js"
 import { RenderFailed } from "./RenderFailed.js"
 import { Topology, type Overlay as TopologyOverlay } from "./Topology.js"
 
@@ -52,16 +52,29 @@ export interface RenderedConfig {
   readonly warnings: ReadonlyArray<ConfigIssue>
 }
 
+/**
+ * What a node has told of itself; its entry in the NodeRegistry fits. A text alone is what a poll of the node itself says: its
+ * refresh loop goes on saying it. One that has an updater (`instance`) tells it by heartbeats, and its loop's text stays.
+ */
+export interface NodeReport {
+  readonly mediamtxVersion: string | null
+  readonly instance?: string | null | undefined
+}
+
 export interface ConfigRendererShape {
   /**
    * The node's config. Cached per node until the source changes, so that a poll costs a look-up.
    * When a change makes this node's config invalid, its last good one stays in force (and `failures` says so);
    * `RenderFailed` only when there has never been a good one.
    *
-   * `reported` is what the node says its MediaMTX is, `v1.19.3`: the config is in that release's words. Without it, or when
-   * no release can be read from it, the label `mediamtx-version` counts, then the option of this name.
+   * `reported` is what the node says its MediaMTX is: the config is in that release's words. When it has said nothing (null),
+   * or no release can be read from it, the label `mediamtx-version` counts, then the option of this name. Undefined: as the
+   * last time.
    */
-  readonly render: (node: NodeId, reported?: string | null | undefined) => Effect.Effect<RenderedConfig, RenderFailed>
+  readonly render: (
+    node: NodeId,
+    reported?: NodeReport | string | null | undefined
+  ) => Effect.Effect<RenderedConfig, RenderFailed>
   /** Fires after each change of the source, or of who acts in a group of nodes: renders may differ. */
   readonly changes: Stream.Stream<{ readonly revision: number }>
   /** Nodes whose newest config can't be rendered, with why. */
@@ -96,7 +109,10 @@ export interface ConfigPreview {
   /** What would be. */
   readonly after: FleetConfig
   /** The text that the node would be given; `RenderFailed` where it would keep what it has. */
-  readonly render: (node: NodeId, reported?: string | null | undefined) => Effect.Effect<string, RenderFailed>
+  readonly render: (
+    node: NodeId,
+    reported?: NodeReport | string | null | undefined
+  ) => Effect.Effect<string, RenderFailed>
 }
 
 export class ConfigRenderer extends Context.Tag("mtx-manager/ConfigRenderer")<ConfigRenderer, ConfigRendererShape>() {}
@@ -135,7 +151,7 @@ class Rendered implements RenderedConfig {
     return decoder.decode(this.bytes)
   }
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#variant.bytes(this.node, Redacted.value(this.#token), this.target.reported)
+    return this.#variant.bytes(this.node, Redacted.value(this.#token), loopVersion(this.target.told))
   }
   get mediamtxVersion(): MediaMTXVersion | undefined {
     return this.target.release?.version
@@ -156,13 +172,30 @@ const decoder = new TextDecoder()
 interface Target {
   /** Undefined: the newest that is known. */
   readonly release: OlderRelease | undefined
-  /** What the node itself said. */
-  readonly reported: MediaMTXVersion | undefined
+  readonly told: Told | undefined
+}
+
+/** What a node itself said. */
+interface Told {
+  readonly version: MediaMTXVersion
+  /** It is the refresh loop that says so. */
+  readonly byLoop: boolean
+}
+const sameTold = (a: Told | undefined, b: Told | undefined): boolean =>
+  a === b || (a?.version === b?.version && a?.byLoop === b?.byLoop)
+
+const loopVersion = (told: Told | undefined): MediaMTXVersion | undefined =>
+  told?.byLoop === true ? told.version : undefined
+
+const toldIn = (reported: NodeReport | string | null): Told | undefined => {
+  const text = typeof reported === "object" ? reported?.mediamtxVersion : reported
+  const version = text === null || text === undefined ? undefined : versionOf(text)
+  if (version === undefined) return undefined
+  return { version, byLoop: typeof reported === "string" || (reported?.instance ?? null) === null }
 }
 /** Nodes poll all the time, and say the same each time. */
 const versions = new Map<string, MediaMTXVersion | undefined>()
-const versionOf = (text: string | null | undefined): MediaMTXVersion | undefined => {
-  if (text === undefined || text === null) return undefined
+const versionOf = (text: string): MediaMTXVersion | undefined => {
   const known = versions.get(text)
   if (known !== undefined || versions.has(text)) return known
   if (versions.size >= 256) versions.clear()
@@ -171,10 +204,7 @@ const versionOf = (text: string | null | undefined): MediaMTXVersion | undefined
   return version
 }
 
-const newest: Target = { release: undefined, reported: undefined }
-
-/** The label that states the release of nodes that don't say it. */
-const VERSION_LABEL = "mediamtx-version"
+const newest: Target = { release: undefined, told: undefined }
 
 const tooOld = (node: NodeId, version: MediaMTXVersion): RenderFailed =>
   new RenderFailed({
@@ -223,6 +253,20 @@ export const make = (
     // Undefined: has been given a config, of which a newer one exists by now.
     const rendered = new Map<NodeId, Rendered | undefined>()
     let seen: FleetConfig | undefined
+    /** What nodes said they run. */
+    const told = new Map<NodeId, Told>()
+    const toldBy = (node: NodeId, reported: NodeReport | string | null | undefined): Told | undefined => {
+      const known = told.get(node)
+      if (reported === undefined) return known
+      const now = toldIn(reported)
+      if (sameTold(known, now)) return known
+      if (now === undefined) told.delete(node)
+      else {
+        if (told.size >= REMEMBERED) told.clear()
+        told.set(node, now)
+      }
+      return now
+    }
 
     const given = (node: NodeId, release: OlderRelease | undefined): boolean => {
       const known = rendered.get(node)
@@ -252,13 +296,13 @@ export const make = (
     }
 
     /** What was rendered from this very config, for what the node says it runs. */
-    const fresh = (node: NodeId, fleet: FleetConfig, reported: MediaMTXVersion | undefined): Rendered | undefined => {
+    const fresh = (node: NodeId, fleet: FleetConfig, said: Told | undefined): Rendered | undefined => {
       const known = rendered.get(node)
       return known !== undefined &&
         known.revision === fleet.revision &&
         fleet === seen &&
         known.topology === topologyVersion() &&
-        known.target.reported === reported
+        sameTold(known.target.told, said)
         ? known
         : undefined
     }
@@ -266,31 +310,31 @@ export const make = (
     const targetOf = (
       fleet: FleetConfig,
       node: NodeId,
-      reported: MediaMTXVersion | undefined
+      said: Told | undefined
     ): Either.Either<Target, RenderFailed> => {
-      const label = reported === undefined && fleet.labels !== undefined ? labelsOf(fleet.labels, node) : undefined
-      const version = reported ?? parseVersion(label?.[VERSION_LABEL] ?? "") ?? fallback
+      const label = said === undefined && fleet.labels !== undefined ? labelsOf(fleet.labels, node) : undefined
+      const version = said?.version ?? parseVersion(label?.[VERSION_LABEL] ?? "") ?? fallback
       if (version === undefined) return Either.right(newest)
       const release = olderRelease(version)
       if (release === "unknown") return Either.left(tooOld(node, version))
-      return Either.right({ release: release === "current" ? undefined : release, reported })
+      return Either.right({ release: release === "current" ? undefined : release, told: said })
     }
 
     const renderNow = Effect.fnUntraced(function* (
       node: NodeId,
-      reported: MediaMTXVersion | undefined
+      said: Told | undefined
     ): Effect.fn.Return<Rendered, RenderFailed> {
       const fleet = yield* source.current
-      const current = fresh(node, fleet, reported)
+      const current = fresh(node, fleet, said)
       if (current !== undefined) return current
-      const target = yield* targetOf(fleet, node, reported)
+      const target = yield* targetOf(fleet, node, said)
       const before = rendered.get(node)
       // A config in the words of another release is none that could be kept.
       const known = before !== undefined && before.target.release === target.release ? before : undefined
       const inLine = topologyVersion()
       const groups = yield* groupsOf(fleet, node)
       // Tokens may have been derived meanwhile: an older config must not follow a newer one.
-      if ((yield* source.current).revision !== fleet.revision) return yield* renderNow(node, reported)
+      if ((yield* source.current).revision !== fleet.revision) return yield* renderNow(node, said)
       follow(fleet)
       const found = variantsOf(fleet, target.release).find(fleet, node, groups)
       if (found.reported !== undefined) yield* Effect.logWarning(found.reported.message)
@@ -300,13 +344,13 @@ export const make = (
         return yield* found.failure
       }
       if (found.replaced !== undefined) forget(found.replaced)
-      if (known !== undefined && known.variant === found.variant && known.target.reported === reported) {
+      if (known !== undefined && known.variant === found.variant && sameTold(known.target.told, said)) {
         const again = known.atRevision(found.revision, inLine)
         rendered.set(node, again)
         return again
       }
       const token = yield* credentials.nodeToken(node)
-      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), reported))
+      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), loopVersion(said)))
       const made = new Rendered(node, hash, found.revision, inLine, target, found.variant, token)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {
@@ -319,7 +363,7 @@ export const make = (
     })
 
     const render: ConfigRendererShape["render"] = (node, reported) => {
-      const version = versionOf(reported)
+      const version = toldBy(node, reported)
       const fleet = source.unsafeCurrent?.()
       const current = fleet === undefined ? undefined : fresh(node, fleet, version)
       return current === undefined ? renderNow(node, version) : Effect.succeed(current)
@@ -345,12 +389,12 @@ export const make = (
           after,
           render: (node, reported) =>
             Effect.gen(function* () {
-              const version = versionOf(reported)
-              const { release } = yield* targetOf(after, node, version)
+              const said = reported === undefined ? told.get(node) : toldIn(reported)
+              const { release } = yield* targetOf(after, node, said)
               const found = triedFor(release).find(after, node, yield* groupsOf(after, node))
               if (found._tag === "Failed") return yield* found.failure
               const token = yield* credentials.nodeToken(node)
-              return decoder.decode(found.variant.bytes(node, Redacted.value(token), version))
+              return decoder.decode(found.variant.bytes(node, Redacted.value(token), loopVersion(said)))
             })
         }
       })

@@ -35,6 +35,9 @@ export const LABEL_WORD = "1 to 64 characters of A-Z a-z 0-9 . _ - /, with a let
 /** The label that every node has by itself. */
 export const NODE_LABEL = "node"
 
+/** The label that states the MediaMTX of nodes that don't say it themselves: `1.19.3`. */
+export const VERSION_LABEL = "mediamtx-version"
+
 const idPattern = /^[A-Za-z0-9._*-]{1,64}$/
 
 /** Whether a text is a node id or a pattern of ids. */

@@ -102,6 +102,8 @@ export interface Observation {
   readonly appliedHash?: string | undefined
   /** The MediaMTX process is being started right now: what was open on the node has ended. */
   readonly boot?: boolean | undefined
+  /** The release of MediaMTX that the caller says it runs. */
+  readonly mediamtxVersion?: string | undefined
 }
 
 /**
@@ -172,6 +174,8 @@ export interface NodeRegistryShape {
    * node). Thousands of polls a second are then noted without a fiber each.
    */
   readonly unsafeObserve?: ((node: NodeId, observation: Observation) => boolean) | undefined
+  /** What is known of a node, at once, for registries that answer from memory. */
+  readonly unsafeGet?: ((node: NodeId) => NodeRecord | undefined) | undefined
   /** Notes an updater's report; implies `observe`. What is new in it has been written down when this returns. */
   readonly heartbeat: (
     node: NodeId,
@@ -495,6 +499,7 @@ export const make = (
         commit(id, internal.observe(previous, id, observation, now), now)
         return true
       },
+      unsafeGet: (id) => nodes.get(id)?.record,
       observe: (id, observation) =>
         Effect.suspend(() => {
           const previous = nodes.get(id)

@@ -94,13 +94,19 @@ for (const [name, door] of Object.entries(doors)) {
           const { headers } = yield* call("/?node=poller", { headers: bearer(KEY) })
           const etag = headers["etag"] ?? ""
           yield* call("/?node=poller&every=10", { headers: { ...bearer(KEY), "if-none-match": etag } })
-          yield* call("/?node=poller&boot=1", { headers: bearer(KEY) })
+          yield* call("/?node=poller&boot=1&version=v1.18.0", { headers: bearer(KEY) })
           const seen = probe.observed.filter(([id]) => id === "poller").map(([, { address: _, ...rest }]) => rest)
-          const none = { via: "config" as const, nextWithin: undefined, appliedHash: undefined, boot: undefined }
+          const none = {
+            via: "config" as const,
+            nextWithin: undefined,
+            appliedHash: undefined,
+            boot: undefined,
+            mediamtxVersion: undefined
+          }
           assert.deepStrictEqual(seen, [
             none,
             { ...none, nextWithin: 10_000, appliedHash: etag.slice(1, -1) },
-            { ...none, boot: true }
+            { ...none, boot: true, mediamtxVersion: "v1.18.0" }
           ])
         })
       )
@@ -118,7 +124,9 @@ for (const [name, door] of Object.entries(doors)) {
             "/?node=n1&every=soon": ["every"],
             "/?node=n1&every=-1": ["every"],
             "/?node=n1&every=1e999": ["every"],
-            "/?node=n1&boot=yes": ["boot"]
+            "/?node=n1&boot=yes": ["boot"],
+            [`/?node=n1&version=${"1".repeat(65)}`]: ["version"],
+            "/?node=n1&version=1.18.0&version=1.20.1": ["version"]
           }
           for (const [path, fields] of Object.entries(wrong)) {
             const reply = yield* call(path, { headers: bearer(ADMIN_KEY) })

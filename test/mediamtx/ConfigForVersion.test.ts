@@ -3,13 +3,14 @@ import type { AnyConfigField, MediaMTXVersion } from "../../src/mediamtx/ConfigF
 import { configForVersion, hasRawQuery, olderRelease } from "../../src/mediamtx/ConfigForVersion.js"
 import { validateConfig } from "../../src/mediamtx/ConfigValidation.js"
 import { deprecatedGlobalFields, deprecatedPathFields } from "../../src/mediamtx/DeprecatedFields.js"
+import { defaultIn } from "../../src/mediamtx/FieldHistory.js"
 import { globalFields } from "../../src/mediamtx/GlobalFields.js"
 import { goDurationToNanos } from "../../src/mediamtx/GoDuration.js"
 import type { MediaMTXConfig } from "../../src/mediamtx/MediaMTXConfig.js"
 import { isBefore, knownRelease, parseVersion, releases } from "../../src/mediamtx/MediaMTXVersion.js"
 import { pathFields } from "../../src/mediamtx/PathFields.js"
 import { stringSizeToBytes } from "../../src/mediamtx/StringSize.js"
-import { checkUpgrade, defaultIn } from "../../src/mediamtx/UpgradeCheck.js"
+import { checkUpgrade } from "../../src/mediamtx/UpgradeCheck.js"
 import { releaseFields } from "./releaseFields.js"
 
 const live: Readonly<Record<"global" | "path", Readonly<Record<string, AnyConfigField>>>> = {

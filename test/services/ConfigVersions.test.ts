@@ -131,7 +131,21 @@ describe("what we put in ourselves", () => {
       assert.strictEqual(told.yaml.replace("&version=1.20.1", ""), silent.yaml)
       assert.include((yield* renderer.render(north, "v1.18.0")).yaml, "?node=north&every=10&version=1.18.0")
       // Byte by byte the same as before, whoever asked in between.
-      assert.strictEqual((yield* renderer.render(north)).hash, silent.hash)
+      assert.include((yield* renderer.render(north)).yaml, "&version=1.18.0")
+      assert.strictEqual((yield* renderer.render(north, null)).hash, silent.hash)
+    })
+  )
+
+  it.effect("leaves the loop alone where an updater tells it", () =>
+    Effect.gen(function* () {
+      const { renderer } = yield* open({ config: { paths: { cam: {} } } })
+      const silent = yield* renderer.render(north)
+      const now = yield* renderer.render(north, { mediamtxVersion: "v1.20.1", instance: "a" })
+      assert.strictEqual(now.hash, silent.hash)
+      const old = yield* renderer.render(north, { mediamtxVersion: "v1.18.0", instance: "a" })
+      assert.include(old.yaml, "runOnReady")
+      assert.notInclude(old.yaml, "version=")
+      assert.include((yield* renderer.render(north, { mediamtxVersion: "v1.18.0", instance: null })).yaml, "version=")
     })
   )
 })
@@ -151,8 +165,9 @@ describe("which release a node gets a config for", () => {
       assert.strictEqual((yield* renderer.render(south, "1.20.1")).mediamtxVersion, undefined)
       assert.strictEqual((yield* renderer.render(north, "1.15.9")).mediamtxVersion, "1.15.6")
       // Stated, not said by the node: its loop has nothing to repeat.
-      assert.notInclude((yield* renderer.render(south)).yaml, "&version=")
-      assert.strictEqual(has((yield* renderer.render(south)).yaml), "old")
+      const stated = yield* renderer.render(south, null)
+      assert.notInclude(stated.yaml, "&version=")
+      assert.strictEqual(has(stated.yaml), "old")
       const plain = yield* open({ config })
       assert.strictEqual(has((yield* plain.renderer.render(north)).yaml), "new")
     })

@@ -42,6 +42,8 @@ const clip = (text: string, length: number): string => {
   return short.includes("\0") ? short.replaceAll("\0", "\uFFFD") : short
 }
 
+const LONGEST_VERSION = 64
+
 const promise = (millis: number): number => (millis > 1 ? Math.min(Math.round(millis), LONGEST_PROMISE) : 1)
 
 const discover = (id: NodeId, via: NodeRecord["lastSeenBy"], now: number): NodeRecord => ({
@@ -78,6 +80,8 @@ export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observa
   const interval =
     o.nextWithin !== undefined ? promise(o.nextWithin) : boot || previous === undefined ? null : previous.interval
   if (boot && previous !== undefined) events = [...(events ?? NONE), { event: "node_restarted", since: now }]
+  const mediamtxVersion =
+    o.mediamtxVersion === undefined ? before.mediamtxVersion : clip(o.mediamtxVersion, LONGEST_VERSION)
   const appliedHash = o.appliedHash ?? before.appliedHash
   if (o.appliedHash !== undefined && o.appliedHash !== before.appliedHash) {
     events = [...(events ?? NONE), { event: "node_config_applied", hash: o.appliedHash }]
@@ -95,7 +99,7 @@ export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observa
         address: o.address ?? before.address,
         // The command that boots a node without an updater: one that is still there says so with its next heartbeat.
         instance: boot ? null : before.instance,
-        mediamtxVersion: before.mediamtxVersion,
+        mediamtxVersion,
         // Unknown until the new process is reported: the next heartbeat must not count as one more restart.
         startedAt: boot ? null : before.startedAt,
         appliedHash,
@@ -106,7 +110,8 @@ export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observa
       reportedAt: boot || previous === undefined ? null : previous.reportedAt
     },
     events: events ?? NONE,
-    urgent: events !== undefined || interval !== previous?.interval
+    urgent:
+      events !== undefined || interval !== previous?.interval || mediamtxVersion !== previous?.record.mediamtxVersion
   }
 }
 
@@ -152,7 +157,7 @@ export const report = (
   const error = heartbeat.status === "ok" ? null : clip(heartbeat.error ?? "no reason given", 2000)
   if (error !== null && error !== before.error) events.push({ event: "node_config_failed", error })
   const mediamtxVersion =
-    heartbeat.mediamtxVersion === undefined ? before.mediamtxVersion : clip(heartbeat.mediamtxVersion, 64)
+    heartbeat.mediamtxVersion === undefined ? before.mediamtxVersion : clip(heartbeat.mediamtxVersion, LONGEST_VERSION)
   return {
     node: {
       record: {
