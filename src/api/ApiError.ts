@@ -6,6 +6,7 @@
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { RevisionInfo } from "../services/RevisionInfo.js"
 
 /** One thing that is wrong with a request: where, what, and what would be right. */
 export const RequestIssue = Schema.Struct({
@@ -71,6 +72,26 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()(
   status(409, "The lease of the job was lost")
 ) {}
 
+/** 412: the change was made from another revision of the config than the newest. */
+export class PreconditionFailed extends Schema.TaggedError<PreconditionFailed>()(
+  "PreconditionFailed",
+  {
+    message: Schema.String,
+    /** The newest revision: who was faster, and what they changed. Null: there is none. */
+    newest: Schema.NullOr(RevisionInfo),
+    /** For the next `If-Match`. */
+    etag: Schema.NullOr(Schema.String)
+  },
+  status(412, "The change was made from another revision than the newest")
+) {}
+
+/** 428: a change has to say what it was made from. */
+export class PreconditionRequired extends Schema.TaggedError<PreconditionRequired>()(
+  "PreconditionRequired",
+  { message: Schema.String },
+  status(428, "If-Match is missing")
+) {}
+
 /** 413: the body is over the limit. */
 export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
   "PayloadTooLarge",
@@ -118,6 +139,8 @@ export const ApiError = Schema.Union(
   MethodNotAllowed,
   Conflict,
   LeaseLost,
+  PreconditionFailed,
+  PreconditionRequired,
   PayloadTooLarge,
   UnsupportedMediaType,
   InternalError,
@@ -134,6 +157,8 @@ export const statusOf: { readonly [Tag in ApiError["_tag"]]: number } = {
   MethodNotAllowed: 405,
   Conflict: 409,
   LeaseLost: 409,
+  PreconditionFailed: 412,
+  PreconditionRequired: 428,
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   InternalError: 500,

@@ -1,6 +1,8 @@
 /**
  * A whole response as plain data, so that the node:http edge, the HttpApi and a Worker send the very same thing.
  */
+import * as Schema from "effect/Schema"
+import { RevisionInfo } from "../services/RevisionInfo.js"
 import { type ApiError, statusOf } from "./ApiError.js"
 
 export interface HotResponse {
@@ -12,6 +14,7 @@ export interface HotResponse {
 }
 
 const encoder = new TextEncoder()
+const encodeRevision = Schema.encodeSync(RevisionInfo)
 
 /** Byte length of a string in UTF-8. */
 const byteLength = (text: string): number => {
@@ -69,6 +72,13 @@ const wire = (error: ApiError): Record<string, unknown> => {
       return { _tag: error._tag, message: error.message, issues: error.issues }
     case "LeaseLost":
       return { _tag: error._tag, message: error.message, state: error.state }
+    case "PreconditionFailed":
+      return {
+        _tag: error._tag,
+        message: error.message,
+        newest: error.newest === null ? null : encodeRevision(error.newest),
+        etag: error.etag
+      }
     case "MethodNotAllowed":
       return { _tag: error._tag, message: error.message, allow: error.allow }
     case "PayloadTooLarge":

@@ -19,6 +19,7 @@ import { tidySpec } from "./OpenApiSpec.js"
 import { PlanApi } from "./PlanApi.js"
 import { PlaybackApi } from "./PlaybackApi.js"
 import { RecordingsApi } from "./RecordingsApi.js"
+import { RevisionsApi } from "./RevisionsApi.js"
 import { SessionsApi } from "./SessionsApi.js"
 import { StateApi } from "./StateApi.js"
 import { TokensApi } from "./TokensApi.js"
@@ -31,6 +32,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(SessionsApi)
   .add(StateApi)
   .add(PlanApi)
+  .add(RevisionsApi)
   .add(RecordingsApi)
   .add(PlaybackApi)
   .add(TokensApi)

@@ -45,6 +45,7 @@ import { fromDecodeError } from "./Params.js"
 import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
 import * as Query from "./Query.js"
+import { jsonBody, revisionsGroup } from "./RevisionsHttp.js"
 import * as RouteTable from "./RouteTable.js"
 import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
 import { sessionsGroup } from "./SessionsHandlers.js"
@@ -144,6 +145,7 @@ const nodeOf = (request: HttpServerRequest.HttpServerRequest): NodeId | undefine
  * depend on which scheme HttpApi tried last.
  */
 const security = Layer.mergeAll(
+  jsonBody,
   Layer.effect(
     AdminAccess,
     Effect.map(Access.Access, (access) => {
@@ -413,6 +415,7 @@ const groups = Layer.mergeAll(
   sessionsGroup,
   stateGroup,
   planGroup,
+  revisionsGroup,
   tokensGroup,
   recordingsGroup,
   playbackGroup,
