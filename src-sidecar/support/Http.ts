@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
+import { codeOf, wordsOf } from "./SocketError.js"
 
 /** No answer: the connection could not be made, broke, or was silent for too long. */
 export class HttpFailure extends Data.TaggedError("HttpFailure")<{
@@ -38,26 +39,10 @@ export interface HttpRequest {
 /** Where a URL leads, without its credentials and its query. */
 export const placeOf = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`
 
-const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : "")
-
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "the connection was cut",
-  EPIPE: "the connection was cut",
-  ENOTFOUND: "there is no such host",
-  EAI_AGAIN: "the name can't be looked up right now",
-  EHOSTUNREACH: "the host can't be reached",
-  ENETUNREACH: "there is no way to that network",
-  ETIMEDOUT: "there was no answer in time",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
-  CERT_HAS_EXPIRED: "its certificate has expired"
-}
-
 const failure = (request: HttpRequest, error: Error): HttpFailure => {
-  const code = codeOf(error)
   return new HttpFailure({
-    code,
-    message: `${request.method} ${placeOf(request.url)}: ${words[code] ?? (error.message || code)}`
+    code: codeOf(error),
+    message: `${request.method} ${placeOf(request.url)}: ${wordsOf(error)}`
   })
 }
 

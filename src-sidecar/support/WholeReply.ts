@@ -7,6 +7,7 @@ import * as Https from "node:https"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { HttpFailure, placeOf } from "./Http.js"
+import { codeOf, wordsOf } from "./SocketError.js"
 
 export interface WholeRequest {
   readonly method: "GET" | "POST"
@@ -26,24 +27,8 @@ export interface WholeReply {
   readonly body: Uint8Array
 }
 
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "the connection was cut",
-  EPIPE: "the connection was cut",
-  ENOTFOUND: "there is no such host",
-  EAI_AGAIN: "the name can't be looked up right now",
-  EHOSTUNREACH: "the host can't be reached",
-  ENETUNREACH: "there is no way to that network",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed (NODE_EXTRA_CA_CERTS names a file with its issuer)",
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is of an unknown issuer (NODE_EXTRA_CA_CERTS names a file with it)",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is of an unknown issuer (NODE_EXTRA_CA_CERTS names a file with it)",
-  CERT_HAS_EXPIRED: "its certificate has expired"
-}
-
 /** Not one of Node's codes. */
 const STALE = "ESTALECONNECTION"
-
-const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : "")
 
 /** Makes the exchange. An interrupted fiber gives up the connection. */
 export const exchange = (request: WholeRequest): Effect.Effect<WholeReply, HttpFailure> => {
@@ -63,7 +48,7 @@ export const exchange = (request: WholeRequest): Effect.Effect<WholeReply, HttpF
       const code = codeOf(error)
       // A kept connection that the server closed meanwhile says nothing about the server.
       const stale = outgoing.reusedSocket && (code === "ECONNRESET" || code === "EPIPE")
-      fail(stale ? STALE : code, words[code] ?? (error.message || code))
+      fail(stale ? STALE : code, wordsOf(error))
     })
     outgoing.on("response", (incoming) => {
       const chunks: Array<Buffer> = []
