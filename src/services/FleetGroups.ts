@@ -41,10 +41,10 @@ interface Common {
   readonly paths: string | undefined
   /** Pulls only while somebody reads. */
   readonly onDemand: boolean
-  /** For how long the one that acts must have been offline before the next takes its place. */
-  readonly failoverAfter: Duration.Duration
-  /** For how long one that came back must have been online without a break before it acts again. */
-  readonly returnAfter: Duration.Duration
+  /** For how long (milliseconds) the one that acts must have been offline before the next takes its place. */
+  readonly failoverMillis: number
+  /** For how long (milliseconds) one that came back must have been online without a break before it acts again. */
+  readonly returnMillis: number
 }
 
 /**
@@ -117,8 +117,8 @@ export type FleetGroupInput =
       readonly returnAfter?: string | undefined
     }
 
-const defaultFailoverAfter = Duration.zero
-const defaultReturnAfter = Duration.minutes(1)
+const defaultFailoverMillis = 0
+const defaultReturnMillis = 60_000
 
 const common = ["name", "paths", "onDemand", "failoverAfter", "returnAfter"]
 const mirrorFields = [...common, "primary", "fallbacks", "fallback"]
@@ -179,10 +179,10 @@ export const decodeGroups = (
     return nodes
   }
 
-  const durationOf = (field: ReadonlyArray<string>, given: unknown, otherwise: Duration.Duration) => {
+  const millisOf = (field: ReadonlyArray<string>, given: unknown, otherwise: number): number => {
     if (given === undefined || given === null) return otherwise
     const read = typeof given === "string" ? goDurationToDuration(given) : undefined
-    if (read !== undefined && Duration.greaterThanOrEqualTo(read, Duration.zero)) return read
+    if (read !== undefined && Duration.greaterThanOrEqualTo(read, Duration.zero)) return Duration.toMillis(read)
     error(field, "duration", "is not a duration", "such as 15s, 1m30s")
     return otherwise
   }
@@ -235,8 +235,8 @@ export const decodeGroups = (
     const shared = {
       name: String(name),
       paths: typeof paths === "string" ? paths : undefined,
-      failoverAfter: durationOf([...here, "failoverAfter"], item["failoverAfter"], defaultFailoverAfter),
-      returnAfter: durationOf([...here, "returnAfter"], item["returnAfter"], defaultReturnAfter)
+      failoverMillis: millisOf([...here, "failoverAfter"], item["failoverAfter"], defaultFailoverMillis),
+      returnMillis: millisOf([...here, "returnAfter"], item["returnAfter"], defaultReturnMillis)
     }
     if (isMirror) {
       const primary = nodeOf([...here, "primary"], item["primary"])

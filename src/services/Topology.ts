@@ -22,18 +22,19 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import { type ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { AuthDecision, AuthPolicy, type AuthRequest } from "./AuthPolicy.js"
 import { ConfigSource } from "./ConfigSource.js"
 import { Credentials, equal } from "./Credentials.js"
 import type { FleetConfig } from "./FleetConfig.js"
-import { type FleetGroup, sourcesOf } from "./FleetGroups.js"
+import { decodeGroups, type FleetGroup, type FleetGroupInput, sourcesOf } from "./FleetGroups.js"
 import { mergeParts, partsOf } from "./internal/configLayers.js"
 import { decide } from "./internal/failover.js"
 import { type GroupOverlay, groupOverlay, isFollower, mayPull, takesName } from "./internal/groupPaths.js"
 import { adopt } from "./internal/mergeConfig.js"
-import type { AddressRules } from "./NodeDirectory.js"
+import { decodeLocator, defaultLocator, type LocatorInput, type LocatorSettings } from "./LocatorSettings.js"
+import { type AddressRules, decodeAddresses, type NodeAddress } from "./NodeDirectory.js"
 import { isNodeId, NodeId } from "./NodeId.js"
 import { type Labels, labelsOf } from "./NodeLabels.js"
 import { type NodeRecord, NodeRegistry, type NodeRegistryError } from "./NodeRegistry.js"
@@ -43,10 +44,37 @@ import { Timestamp } from "./Timestamp.js"
 export interface FleetTopology {
   readonly addresses: AddressRules
   readonly groups: ReadonlyArray<FleetGroup>
+  readonly locator: LocatorSettings
+}
+
+/** The same as it is written, in `manager.yml` or as options. */
+export interface TopologyInput {
+  /** Where nodes are reached, by id or by a pattern of ids; a text is the address alone. */
+  readonly addresses?: Readonly<Record<string, NodeAddress | string>> | undefined
+  readonly groups?: ReadonlyArray<FleetGroupInput> | undefined
+  readonly locator?: LocatorInput | undefined
 }
 
 /** Nothing stated. */
-export const none: FleetTopology = { addresses: {}, groups: [] }
+export const none: FleetTopology = { addresses: {}, groups: [], locator: defaultLocator }
+
+/** Reads what is stated from plain data, or says all that is wrong with it. */
+export const decode = (
+  value: { readonly [K in keyof TopologyInput]: unknown },
+  defaults: Pick<FleetTopology, "locator"> = none
+): Either.Either<FleetTopology, InvalidConfig> => {
+  const addresses = decodeAddresses(value.addresses)
+  // Groups need addresses: with bad ones, only their own errors are of use.
+  const groups = Either.isLeft(addresses) ? Either.right([]) : decodeGroups(value.groups, addresses.right)
+  const locator = decodeLocator(value.locator, defaults.locator)
+  const issues: Array<ConfigIssue> = []
+  if (Either.isLeft(addresses)) issues.push(...addresses.left)
+  if (Either.isLeft(groups)) issues.push(...groups.left)
+  if (Either.isLeft(locator)) issues.push(...locator.left)
+  return Either.isRight(addresses) && Either.isRight(groups) && Either.isRight(locator)
+    ? Either.right({ addresses: addresses.right, groups: groups.right, locator: locator.right })
+    : Either.left(new InvalidConfig({ issues }))
+}
 
 /** Who acts in a group, and since when. */
 export const GroupState = Schema.Struct({

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
 import * as FastCheck from "effect/FastCheck"
 import type { MirrorGroup } from "../../src/services/FleetGroups.js"
 import { decide, LOOK_AGAIN, UNHEARD } from "../../src/services/internal/failover.js"
@@ -16,8 +15,8 @@ const group: MirrorGroup = {
   fallback: "takeover",
   paths: undefined,
   onDemand: false,
-  failoverAfter: Duration.seconds(5),
-  returnAfter: Duration.minutes(1)
+  failoverMillis: 5_000,
+  returnMillis: 60_000
 }
 
 const NOW = 10_000_000

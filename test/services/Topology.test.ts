@@ -56,7 +56,9 @@ const open = (setup: Setup) =>
       ConfigRenderer.layer({ base: "https://manager.example", refresh: { mode: "none" } }),
       Topology.guard.pipe(Layer.provide(policy))
     ).pipe(
-      Layer.provideMerge(Topology.layer({ addresses: setup.addresses ?? addresses, groups: topology })),
+      Layer.provideMerge(
+        Topology.layer({ ...Topology.none, addresses: setup.addresses ?? addresses, groups: topology })
+      ),
       Layer.provideMerge(NodeRegistry.layerMemory()),
       Layer.provideMerge(Credentials.layer({ key: Redacted.make("a-key") })),
       Layer.provideMerge(Layer.succeed(ConfigSource.ConfigSource, source))

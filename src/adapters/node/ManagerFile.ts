@@ -1,5 +1,6 @@
 /**
- * `manager.yml`: what is not MediaMTX's own: the auth rules, and where clips go.
+ * `manager.yml`: what is not MediaMTX's own: the auth rules, where clips go, where nodes are reached and which of them stand
+ * in for each other.
  */
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
@@ -11,6 +12,7 @@ import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { formatIssues } from "../../mediamtx/IssueText.js"
 import { type AuthRulesDocument, decode as decodeRules } from "../../services/AuthPolicy/AuthRulesDocument.js"
 import type { Storage } from "../../services/ObjectStorage.js"
+import { decode as decodeTopology, type FleetTopology } from "../../services/Topology.js"
 import { decodeStorage, type Environment } from "./StorageSection.js"
 
 export interface ManagerFile {
@@ -18,6 +20,8 @@ export interface ManagerFile {
   readonly storage: Storage
   /** What the storage is made from: equal, by `Equal`, for files that ask for the same one. */
   readonly storageSettings: Redacted.Redacted
+  /** Addresses, groups, and how viewers are sent to nodes. */
+  readonly topology: FleetTopology
 }
 
 export interface ManagerFileOptions {
@@ -33,7 +37,7 @@ export class ManagerFileError extends Schema.TaggedError<ManagerFileError>()("Ma
   message: Schema.String
 }) {}
 
-const sections = ["auth", "storage"]
+const sections = ["auth", "storage", "addresses", "groups", "locator"]
 
 /** A section as text that does not depend on the order and spelling of its fields. */
 const canonical = (section: unknown): string =>
@@ -71,18 +75,25 @@ export const parseManagerFile = (
     )
   const rules = decodeRules(value["auth"], ["auth"])
   const storage = decodeStorage(value["storage"], { folder: options.clips ?? "clips", env: options.env ?? process.env })
+  const topology = decodeTopology({
+    addresses: value["addresses"],
+    groups: value["groups"],
+    locator: value["locator"]
+  })
   const issues = [
     ...unknown,
     ...(Either.isLeft(rules) ? rules.left.issues : []),
-    ...(Either.isLeft(storage) ? storage.left : [])
+    ...(Either.isLeft(storage) ? storage.left : []),
+    ...(Either.isLeft(topology) ? topology.left.issues : [])
   ]
-  if (Either.isLeft(rules) || Either.isLeft(storage) || issues.length > 0) {
+  if (Either.isLeft(rules) || Either.isLeft(storage) || Either.isLeft(topology) || issues.length > 0) {
     return fail(formatIssues({ text, file, issues, positionOf }))
   }
   return Either.right({
     auth: rules.right,
     storage: storage.right,
-    storageSettings: Redacted.make(canonical(value["storage"]))
+    storageSettings: Redacted.make(canonical(value["storage"])),
+    topology: topology.right
   })
 }
 

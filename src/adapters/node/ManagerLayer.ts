@@ -27,8 +27,8 @@ import * as ManagerApi from "../../api/ManagerLayer.js"
 import type { CommandTextError } from "../../mediamtx/CommandText.js"
 import * as Argon2Node from "../../services/AuthPolicy/Argon2Node.js"
 import * as ConfigRenderer from "../../services/ConfigRenderer.js"
-import type { ConfigSourceError } from "../../services/ConfigSource.js"
-import * as ConfigSourceFile from "../../services/ConfigSourceFile.js"
+import type { ConfigRevisions } from "../../services/ConfigRevisions.js"
+import type { ConfigSource } from "../../services/ConfigSource.js"
 import * as Credentials from "../../services/Credentials.js"
 import type { FleetStateError } from "../../services/FleetState.js"
 import type { HookBusError, HookRetention } from "../../services/HookBus.js"
@@ -43,6 +43,7 @@ import * as Playback from "../../services/Playback.js"
 import type * as PlaybackQueue from "../../services/PlaybackQueue.js"
 import * as Recordings from "../../services/Recordings.js"
 import type { TokenSessionsError } from "../../services/TokenSessions.js"
+import * as Topology from "../../services/Topology.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
@@ -54,8 +55,10 @@ import * as SqlPlaybackQueue from "../../sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../sql/SqlRecordings.js"
 import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
+import * as ConfigHistory from "./ConfigHistory.js"
 import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
 import * as NodeServer from "./NodeServer.js"
+import * as TopologyFile from "./TopologyFile.js"
 
 export interface ManagerOptions
   extends NodeServer.NodeServerOptions,
@@ -66,8 +69,10 @@ export interface ManagerOptions
   readonly key: Redacted.Redacted
   /** Splits administration off the shared key. */
   readonly adminKey?: Redacted.Redacted | undefined
-  /** A mediamtx.yml-shaped file, or a folder with `base.yml` and `nodes/ID.yml`. */
+  /** A mediamtx.yml-shaped file, or a folder with `base.yml`, `overlays.yml` and `nodes/ID.yml`. */
   readonly config: string
+  /** What nodes' configs are made of (default `files`): see `ConfigHistory`. */
+  readonly configSource?: ConfigHistory.ConfigSourceKind | undefined
   /** The `manager.yml` with the auth rules. Absent: everybody is denied everything. */
   readonly rules: string
   /** How long an auth decision may take (default 2 seconds). */
@@ -91,7 +96,7 @@ export interface ManagerOptions
 /** Why the server can't start. Each has a message for people. */
 export type ManagerError =
   | CommandTextError
-  | ConfigSourceError
+  | ConfigHistory.ConfigHistoryError
   | FleetStateError
   | HookBusError
   | JwtIssuer.JwtIssuerError
@@ -158,12 +163,14 @@ export type PlaybackServices =
 export const services = (
   options: ManagerOptions
 ): Layer.Layer<
-  ManagerApi.Services | JwtIssuer.JwtIssuer | PlaybackServices,
+  ManagerApi.Services | JwtIssuer.JwtIssuer | PlaybackServices | ConfigSource | ConfigRevisions | Topology.Topology,
   Exclude<ManagerError, NodeServer.ListenError>,
   FileSystem.FileSystem | Path.Path
 > => {
   const issuer = JwtIssuer.layer({ issuer: String(options.base), ...options.jwt }).pipe(Layer.provide(SqlJwtKeys.layer))
-  const source = ConfigSourceFile.layer({ path: options.config })
+  // One and the same for all that build on it.
+  const database = SqliteNode.layer({ filename: options.database })
+  const source = ConfigHistory.layer(options).pipe(Layer.provide(database))
   const storage = Layer.mergeAll(
     SqlFleetState.layer(),
     NodeEventLog.layer,
@@ -176,15 +183,21 @@ export const services = (
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),
-    Layer.provide(SqliteNode.layer({ filename: options.database })),
+    Layer.provide(database),
     Layer.provide(source)
   )
   const credentials = Credentials.layer({ key: options.key, adminKey: options.adminKey })
-  const renderer = ConfigRenderer.layer(options).pipe(Layer.provide(source), Layer.provideMerge(credentials))
-  const auth = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
+  const topology = TopologyFile.layer({ file: options.rules }).pipe(
+    Layer.provide(storage),
+    Layer.provide(source),
+    Layer.provideMerge(credentials)
+  )
+  const renderer = ConfigRenderer.layer(options).pipe(Layer.provide(source), Layer.provideMerge(topology))
+  const rules = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
     Layer.provide(Argon2Node.layer())
   )
-  return Layer.mergeAll(storage, renderer, auth)
+  const auth = Topology.guard.pipe(Layer.provide(rules), Layer.provide(topology))
+  return Layer.mergeAll(storage, renderer, auth, source)
 }
 
 /** The server. It listens when the layer is built, and drains when its scope is closed. */

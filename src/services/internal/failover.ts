@@ -8,7 +8,6 @@
  *   that flaps stays out.
  * - Nobody left: whoever acted last stays.
  */
-import * as Duration from "effect/Duration"
 import type { FleetGroup } from "../FleetGroups.js"
 import { sourcesOf } from "../FleetGroups.js"
 import type { NodeId } from "../NodeId.js"
@@ -57,7 +56,7 @@ const begin = (group: FleetGroup, sources: ReadonlyArray<NodeId>, situation: Sit
     known !== undefined &&
     since !== undefined &&
     since > known.firstSeen &&
-    situation.now - since < Duration.toMillis(group.returnAfter)
+    situation.now - since < group.returnMillis
   ) {
     const standIn = others.find((node) => {
       const online = onlineSince(node, situation)
@@ -79,7 +78,7 @@ export const decide = (group: FleetGroup, before: NodeId | undefined, situation:
 
   const gone = goneSince(acting, situation)
   if (gone !== undefined) {
-    const due = gone + Duration.toMillis(group.failoverAfter)
+    const due = gone + group.failoverMillis
     const alive = sources.filter((node) => node !== acting && onlineSince(node, situation) !== undefined)
     if (now < due) looks.push(due)
     else {
@@ -90,15 +89,14 @@ export const decide = (group: FleetGroup, before: NodeId | undefined, situation:
   } else if (record(acting) === undefined) looks.push(listeningSince + UNHEARD)
 
   const place = sources.indexOf(acting)
-  const returnAfter = Duration.toMillis(group.returnAfter)
   for (const node of sources.slice(0, place)) {
     const since = onlineSince(node, situation)
     if (since === undefined) continue
-    if (now - since >= returnAfter) {
+    if (now - since >= group.returnMillis) {
       acting = node
       break
     }
-    looks.push(since + returnAfter)
+    looks.push(since + group.returnMillis)
   }
   return { acting, lookAt: looks.length === 0 ? undefined : Math.min(...looks) }
 }
