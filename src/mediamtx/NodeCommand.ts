@@ -79,7 +79,9 @@ export const bootScript = (options: NodeCommandOptions): string => {
   const pause = wholeSeconds("pause", options.pause ?? 3, 1, 3600)
   const timeout = wholeSeconds("timeout", options.timeout ?? 30, 1, 300)
   const secret = plainSecret("secret", options.secret)
-  const url = managerUrl(options.base, "", { node: options.node, boot: "1" })
+  // It tells which MediaMTX is about to start, so that the config is in its words; nothing where that can't be found out.
+  const version = `\`"${binary}" --version 2>/dev/null | busybox tr -cd 0-9.v\``
+  const url = `${managerUrl(options.base, "", { node: options.node, boot: "1" })}&version=${version}`
   return (
     // In a subshell, so that MediaMTX itself keeps the umask it was meant to run with: the config holds secrets, its
     // recordings may be for others.

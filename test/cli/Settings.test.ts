@@ -28,12 +28,15 @@ describe("settings", () => {
         adminKey: undefined,
         data: "/home/u/data",
         config: "/home/u/data/config",
+        configSource: "files",
         database: "/home/u/data/manager.db",
         refreshEvery: 10,
         refreshMode: "loop",
         nodeConfigFile: "/etc/mediamtx.yml",
         relay: undefined,
         relayNodes: undefined,
+        mediamtxVersion: undefined,
+        unknownFields: "drop",
         logFormat: "pretty"
       })
     })

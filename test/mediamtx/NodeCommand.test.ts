@@ -17,7 +17,7 @@ describe("the node command", () => {
   it("is these bytes", () => {
     assert.strictEqual(
       nodeCommand("shell", options),
-      `sh -c 'until (umask 077; rm -f "/etc/mediamtx.yml.new"; busybox timeout 30 busybox wget -q -O "/etc/mediamtx.yml.new" --header "Authorization: Bearer SHARED_KEY" "https://example.com/?node=cam-1&boot=1" && test "\`tail -n 1 "/etc/mediamtx.yml.new"\`" = "# end of mtx-manager config" && mv -f "/etc/mediamtx.yml.new" "/etc/mediamtx.yml"); do echo "no config from the manager yet, next attempt in 3 s" >&2; sleep 3; done; exec "/mediamtx" "/etc/mediamtx.yml"'`
+      `sh -c 'until (umask 077; rm -f "/etc/mediamtx.yml.new"; busybox timeout 30 busybox wget -q -O "/etc/mediamtx.yml.new" --header "Authorization: Bearer SHARED_KEY" "https://example.com/?node=cam-1&boot=1&version=\`"/mediamtx" --version 2>/dev/null | busybox tr -cd 0-9.v\`" && test "\`tail -n 1 "/etc/mediamtx.yml.new"\`" = "# end of mtx-manager config" && mv -f "/etc/mediamtx.yml.new" "/etc/mediamtx.yml"); do echo "no config from the manager yet, next attempt in 3 s" >&2; sleep 3; done; exec "/mediamtx" "/etc/mediamtx.yml"'`
     )
   })
 
@@ -74,7 +74,7 @@ describe("the node command", () => {
 /** A stand-in for MediaMTX that says what it was started with. */
 const fakeServer = (folder: string): string => {
   const binary = join(folder, "media mtx")
-  writeFileSync(binary, '#!/bin/sh\necho "started with $1"\numask\n')
+  writeFileSync(binary, '#!/bin/sh\n[ "$1" = --version ] && { echo v1.19.3; exit; }\necho "started with $1"\numask\n')
   chmodSync(binary, 0o755)
   return binary
 }
@@ -107,7 +107,7 @@ describe.each(["sh", "busybox sh"])("the shell form under %s", (shell) => {
       assert.strictEqual(statSync(file).mode & 0o777, 0o600)
       assert.isFalse(existsSync(`${file}.new`))
       assert.strictEqual(server.asked.length, failures.length + 2)
-      assert.strictEqual(server.asked[0]?.url, "/?node=n&boot=1")
+      assert.strictEqual(server.asked[0]?.url, "/?node=n&boot=1&version=v1.19.3")
       assert.strictEqual(server.asked[0]?.headers.authorization, "Bearer K")
       assert.notMatch(node.output(), /^0?077$/m)
     } finally {

@@ -28,6 +28,7 @@ import { settled } from "../../api/Settled.js"
 import * as StorageRoutes from "../../api/StorageRoutes.js"
 import * as WebHandler from "../../api/WebHandler.js"
 import { plainSecret } from "../../mediamtx/CommandText.js"
+import type { LackingPolicy } from "../../mediamtx/ConfigForVersion.js"
 import { formatIssue } from "../../mediamtx/ConfigIssue.js"
 import type { HookConfiguration, HookGenerator } from "../../mediamtx/HookGenerator.js"
 import type { AuthPermission } from "../../mediamtx/MediaMTXConfig.js"
@@ -153,6 +154,10 @@ export interface ManagerOptions<
   readonly refresh?: ConfigRenderer.RefreshOptions | undefined
   /** For nodes whose updater has a relay: their hooks and questions go there (default: straight to the manager). */
   readonly relay?: ConfigRenderer.RelayOptions | undefined
+  /** The MediaMTX of nodes that don't say it themselves, such as `1.19.3` (default: the newest that is known). */
+  readonly mediamtxVersion?: string | undefined
+  /** What a node's older MediaMTX doesn't have is left out with a warning (`drop`, default), or the node keeps what it has. */
+  readonly unknownFields?: LackingPolicy | undefined
   /** What nodes allow without asking, when `auth` is given and the config doesn't say itself. */
   readonly authHTTPExclude?: ReadonlyArray<AuthPermission> | undefined
   /** How many proxies in front append to `X-Forwarded-For`; true is one (default none: the header is ignored). */
@@ -443,6 +448,8 @@ export const manager = <
     hookConfiguration: options.hookConfiguration,
     refresh: options.refresh,
     relay: options.relay,
+    mediamtxVersion: options.mediamtxVersion,
+    unknownFields: options.unknownFields,
     auth: auth !== undefined,
     authHTTPExclude: options.authHTTPExclude
   }
