@@ -1,6 +1,6 @@
 /**
- * Clip jobs: leases per second on SQLite beside better-sqlite3 that does the same transaction by hand, and how long a
- * waiting worker takes to be given a job that is requested.
+ * Clip jobs: leases per second on SQLite beside better-sqlite3 that does the same transaction by hand, how long a waiting
+ * worker takes to be given a job that is requested, and clips from end to end (clips.mjs).
  *
  * Part of `npm run bench`; alone: `npm run build && node bench/playback.mjs`.
  */
@@ -15,6 +15,7 @@ import { PlaybackQueue } from "../dist/services/PlaybackQueue.js"
 import * as Recordings from "../dist/services/Recordings.js"
 import * as SqliteNode from "../dist/sql/SqliteNode.js"
 import * as SqlPlaybackQueue from "../dist/sql/SqlPlaybackQueue.js"
+import { clipRows } from "./clips.mjs"
 
 const JOBS = 4000
 const WORKERS = 64
@@ -182,7 +183,8 @@ export const playbackRows = async ({ rounds }) => {
       ratio: (median(taken) / 50).toFixed(3),
       reach: "≤ 1",
       met: percentile(taken, 0.99) <= 50
-    }
+    },
+    ...(await clipRows({ rounds }))
   ]
 }
 

@@ -1,21 +1,26 @@
 /**
- * One job, from its lease to its end: waits for the window, asks what is recorded, cuts, proves the cuts whole, uploads,
+ * One job, from its lease to its end: waits for the window, asks what is recorded, cuts, uploads, proves the cuts whole,
  * reports.
  *
  * The lease is renewed by a fiber of its own. Whatever happens, the manager is told, unless the job is not this worker's
  * any more.
  */
+import { open } from "node:fs/promises"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
 import type { FailureReason, WorkerJob, WorkerReport } from "../../src/api/PlaybackWire.js"
+import { type Growing, make as makeGrowing } from "./Growing.js"
 import type { ManagerError, ManagerLinkShape } from "./ManagerLink.js"
 import type { DownloadStopped, MediaMTXError, MediaMTXShape } from "./MediaMTX.js"
 import { Mp4Error, type Mp4Info, readMp4 } from "./Mp4.js"
-import { type Joined, joinFragments, joinMp4, NotJoinable } from "./Mp4Join.js"
+import { type Joined, joinFragments, joinGrowing, joinMp4, NotJoinable } from "./Mp4Join.js"
 import { type UploadedInParts, uploadInParts } from "./PartsUpload.js"
 import { type JobSpool, SpoolError, type SpoolShape } from "./Spool.js"
 import { type UploadError, upload } from "./Upload.js"
@@ -160,8 +165,56 @@ const process = Effect.fnUntraced(function* (
     Effect.map((spans) => spans ?? [])
   )
 
+  /**
+   * Uploads a cut while it is still coming in: its tables come first, and tell all of its length. Nothing is lost when that
+   * can't be: neither a body that ends too early nor a part becomes an object, and what is uploaded counts only when the cut
+   * was found to be whole.
+   */
+  let sentEarly = 0
+  let ahead: Fiber.Fiber<Ahead, Cause.UnknownException | JobFailed | LeaseGone> | undefined
+  const uploadEarly = Effect.fnUntraced(function* (part: string, file: string) {
+    const begun = yield* Deferred.make<void>()
+    let growing: Growing | undefined
+    let there = 0
+    let ended = false
+    const outcome = yield* Effect.gen(function* () {
+      yield* Deferred.await(begun)
+      const handle = yield* Effect.acquireRelease(
+        Effect.tryPromise(() => open(part, "r")),
+        (handle) => Effect.promise(() => handle.close())
+      )
+      const made = makeGrowing(handle)
+      growing = made
+      made.grown(there)
+      if (ended) made.end()
+      const clip = yield* Effect.tryPromise(() => joinGrowing(made, file))
+      const uploaded = yield* store(context, job, files, clip, patience, (bytes) => {
+        sentEarly = bytes
+        if (progress.phase === "uploading") progress.bytes = bytes
+      })
+      return { clip, uploaded }
+    }).pipe(
+      // What failed before all of it was there may do better then.
+      Effect.catchTag("JobFailed", (error) => Effect.fail(ended ? error : new Cause.UnknownException(error))),
+      Effect.scoped,
+      Effect.fork
+    )
+    return {
+      outcome,
+      written: (total: number) => {
+        if (there === 0) Deferred.unsafeDone(begun, Effect.void)
+        there = total
+        growing?.grown(total)
+      },
+      end: () => {
+        ended = true
+        growing?.end()
+      }
+    }
+  })
+
   /** Fetches a piece until it is whole. */
-  const fetchPiece = (piece: Interval): Effect.Effect<Cut, JobFailed | MediaMTXError> =>
+  const fetchPiece = (piece: Interval, alone: boolean): Effect.Effect<Cut, JobFailed | MediaMTXError> =>
     Effect.gen(function* () {
       const { file, part } = files.fileOf(piece, job.format)
       const asked = toMillis(piece.end - piece.start)
@@ -184,6 +237,8 @@ const process = Effect.fnUntraced(function* (
         yield* files.forget(file)
       }
       const attempt = Effect.gen(function* () {
+        const early = alone && job.format === "mp4" ? yield* uploadEarly(part, file) : undefined
+        ahead = early?.outcome
         yield* mediamtx
           .fetch({
             path: job.path,
@@ -193,11 +248,22 @@ const process = Effect.fnUntraced(function* (
             onBytes: (count) => {
               files.take(count)
               progress.bytes += count
-            }
+            },
+            onWritten: early?.written
           })
-          .pipe(Effect.catchTag("DownloadStopped", (error) => Effect.fail(fromDownload(error))))
+          .pipe(
+            Effect.catchTag("DownloadStopped", (error) => Effect.fail(fromDownload(error))),
+            Effect.ensuring(Effect.sync(() => early?.end()))
+          )
         return yield* readInfo(part)
-      }).pipe(Effect.onError(() => files.discard(part)))
+      }).pipe(
+        Effect.onError(() =>
+          Effect.zipRight(
+            Effect.suspend(() => (ahead === undefined ? Effect.void : Fiber.interrupt(ahead))),
+            files.discard(part)
+          )
+        )
+      )
 
       const info = yield* attempt.pipe(
         // A body that broke off looks like any other: only the file tells.
@@ -225,7 +291,7 @@ const process = Effect.fnUntraced(function* (
     progress.bytes = 0
     yield* Effect.logDebug(`job ${job.id}: ${pieces.length} spans to fetch`)
     return yield* Effect.forEach(pieces, (piece) =>
-      Effect.retry(fetchPiece(piece), {
+      Effect.retry(fetchPiece(piece, pieces.length === 1), {
         schedule: backoff("300 millis", "5 seconds").pipe(Schedule.upTo(patience)),
         while: (error) => error._tag === "MediaMTXError" && (error.reason === "Busy" || error.reason === "Unreachable")
       })
@@ -249,7 +315,18 @@ const process = Effect.fnUntraced(function* (
   progress.phase = "uploading"
   progress.total = clip.size
   yield* Effect.logDebug(`job ${job.id}: ${clip.size} bytes to upload`)
-  const uploaded = yield* store(context, job, files, clip, progress, patience)
+  progress.bytes = sentEarly
+  const anew = Effect.suspend(() =>
+    store(context, job, files, clip, patience, (bytes) => {
+      progress.bytes = bytes
+    })
+  )
+  const uploaded = yield* ahead === undefined
+    ? anew
+    : Fiber.join(ahead).pipe(
+        Effect.flatMap((early) => (isSame(early.clip, clip) ? Effect.succeed(early.uploaded) : anew)),
+        Effect.catchTag("UnknownException", () => anew)
+      )
   yield* Effect.logDebug(`job ${job.id}: uploaded`)
   return {
     status: "done",
@@ -261,46 +338,62 @@ const process = Effect.fnUntraced(function* (
   }
 })
 
+/** A clip that was uploaded while it was still coming in. */
+interface Ahead {
+  readonly clip: Joined
+  readonly uploaded: UploadedInParts | undefined
+}
+
+/** Whether the bytes are the same, given the same file: then only the tables in front can differ. */
+const isSame = (early: Joined, clip: Joined): boolean => {
+  const [tables] = early.parts
+  const [head] = clip.parts
+  return (
+    early.size === clip.size &&
+    tables instanceof Uint8Array &&
+    head instanceof Uint8Array &&
+    Buffer.compare(tables, head) === 0
+  )
+}
+
 /** Brings the clip to the storage: in one piece, or in parts, which the report is to name. */
 const store = (
   context: JobContext,
   job: WorkerJob,
   files: JobSpool,
   clip: Joined,
-  progress: Progress,
-  patience: Duration.DurationInput
+  patience: Duration.DurationInput,
+  onSent: (bytes: number) => void
 ): Effect.Effect<UploadedInParts | undefined, JobFailed | LeaseGone> => {
   const patiently = <A>(effect: Effect.Effect<A, UploadError>) =>
     Effect.retry(effect, {
       schedule: backoff("500 millis", "5 seconds").pipe(Schedule.upTo(patience)),
       while: (error) => error.reason === "Unreachable" || error.reason === "Busy"
     })
-  const onBytes = (bytes: number) => {
-    progress.bytes += bytes
+  let bytes = 0
+  const onBytes = (more: number) => {
+    bytes += more
+    onSent(bytes)
   }
+  const begin = Effect.sync(() => {
+    bytes = 0
+    onSent(bytes)
+  })
   const sent =
     job.partsAbove === undefined || clip.size <= job.partsAbove
-      ? patiently(
-          Effect.suspend(() => {
-            progress.bytes = 0
-            return Effect.as(upload(job.upload, clip.parts, onBytes), undefined)
-          })
-        ).pipe(
+      ? patiently(Effect.zipRight(begin, Effect.as(upload(job.upload, clip.parts, onBytes), undefined))).pipe(
           // An attempt whose answer was lost, or an earlier holder's: the manager compares it with what is reported.
           Effect.catchIf(
             (error) => error.reason === "Exists",
             () => Effect.succeed(undefined)
           )
         )
-      : Effect.suspend(() => {
-          progress.bytes = 0
-          return uploadInParts({
-            clip,
-            spool: files,
-            ask: (wanted) => persistently(context.manager.parts(job.id, { token: job.token, ...wanted })),
-            patiently,
-            onBytes
-          })
+      : uploadInParts({
+          clip,
+          spool: files,
+          ask: (wanted) => persistently(context.manager.parts(job.id, { token: job.token, ...wanted })),
+          patiently,
+          onBytes
         })
   return Effect.catchTags(sent, {
     UploadError: ({ message }) => Effect.fail(new JobFailed({ reason: "StorageError", message })),

@@ -3,9 +3,7 @@
  *
  * The `url` of its list is made from the request's Host header, so it is never followed.
  */
-import { createWriteStream } from "node:fs"
-import { Transform } from "node:stream"
-import { pipeline } from "node:stream/promises"
+import { open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -39,7 +37,7 @@ export interface MediaMTXShape {
   readonly list: (path: string, window: Interval) => Effect.Effect<ReadonlyArray<Interval>, MediaMTXError>
   /**
    * Writes a cut to a file. `onBytes` is told before bytes are written: an error that it throws ends the download, as the
-   * cause of `DownloadStopped`.
+   * cause of `DownloadStopped`. `onWritten` is told after it how many there are in all.
    */
   readonly fetch: (options: {
     readonly path: string
@@ -47,6 +45,7 @@ export interface MediaMTXShape {
     readonly format: "mp4" | "fmp4"
     readonly file: string
     readonly onBytes: (bytes: number) => void
+    readonly onWritten?: ((total: number) => void) | undefined
   }) => Effect.Effect<void, MediaMTXError | DownloadStopped>
 }
 
@@ -90,6 +89,65 @@ const refusal = (reply: HttpReply) =>
     })
   )
 
+/** What is gathered before it is written: MediaMTX sends a cut sample by sample. */
+const BUFFER = 512 * 1024
+
+/** Writes a body to a file. Rejects with `DownloadStopped` when that is not the sender's fault. */
+const save = async (
+  body: HttpReply["body"],
+  path: string,
+  onBytes: (bytes: number) => void,
+  onWritten: (total: number) => void = () => {},
+  signal: AbortSignal
+): Promise<void> => {
+  const ours = (cause: unknown) => new DownloadStopped({ cause })
+  const stop = () => void body.destroy(new Error("interrupted"))
+  signal.addEventListener("abort", stop)
+  try {
+    const file = await open(path, "w", 0o600).catch((cause: unknown) => Promise.reject(ours(cause)))
+    try {
+      const meter = makeMeter()
+      const buffer = Buffer.allocUnsafeSlow(BUFFER)
+      let filled = 0
+      let total = 0
+      const flush = async () => {
+        for (let at = 0; at < filled; ) {
+          const { bytesWritten } = await file.write(buffer, at, filled - at).catch((cause: unknown) => {
+            throw ours(cause)
+          })
+          at += bytesWritten
+        }
+        total += filled
+        filled = 0
+        onWritten(total)
+      }
+      for await (const given of body) {
+        // node:http gives Buffers unless an encoding was set.
+        const chunk = given as Buffer
+        try {
+          onBytes(chunk.length)
+        } catch (cause) {
+          throw ours(cause)
+        }
+        meter(chunk.length)
+        for (let at = 0; at < chunk.length; ) {
+          const copied = chunk.copy(buffer, filled, at)
+          filled += copied
+          at += copied
+          // The first of it at once, as the tables are in it.
+          if (filled === BUFFER || total === 0) await flush()
+        }
+      }
+      if (filled > 0) await flush()
+    } finally {
+      await file.close()
+    }
+    if (!body.complete) throw new Error("the connection was cut")
+  } finally {
+    signal.removeEventListener("abort", stop)
+  }
+}
+
 export const make = (options: MediaMTXOptions): MediaMTXShape => {
   const { password, user } = options
   const login = `${user ?? ""}:${password === undefined ? "" : Redacted.value(password)}`
@@ -130,7 +188,14 @@ export const make = (options: MediaMTXOptions): MediaMTXShape => {
     )
   )
 
-  const fetch: MediaMTXShape["fetch"] = Effect.fnUntraced(function* ({ file, format, onBytes, path, piece }) {
+  const fetch: MediaMTXShape["fetch"] = Effect.fnUntraced(function* ({
+    file,
+    format,
+    onBytes,
+    onWritten,
+    path,
+    piece
+  }) {
     const url = urlOf("get", {
       path,
       start: formatTime(piece.start),
@@ -140,30 +205,11 @@ export const make = (options: MediaMTXOptions): MediaMTXShape => {
     // It reads all samples' positions before the first byte comes.
     const reply = yield* Effect.mapError(send({ method: "GET", url, headers, idle: "120 seconds" }), unreachable)
     if (reply.status !== 200) return yield* refusal(reply)
-    let ours: { readonly cause: unknown } | undefined
-    const meter = makeMeter()
-    const count = new Transform({
-      highWaterMark: 64 * 1024,
-      transform: (chunk: Buffer, _encoding, done) => {
-        try {
-          onBytes(chunk.length)
-          meter(chunk.length)
-          done(null, chunk)
-        } catch (cause) {
-          ours = { cause }
-          done(cause instanceof Error ? cause : new Error(String(cause)))
-        }
-      }
-    })
-    const out = createWriteStream(file, { mode: 0o600, highWaterMark: 128 * 1024 })
-    out.once("error", (cause) => {
-      ours ??= { cause }
-    })
     yield* Effect.tryPromise({
-      try: (signal) => pipeline(reply.body, count, out, { signal }),
+      try: (signal) => save(reply.body, file, onBytes, onWritten, signal),
       catch: (error) =>
-        ours !== undefined
-          ? new DownloadStopped(ours)
+        error instanceof DownloadStopped
+          ? error
           : new MediaMTXError({
               reason: "Unreachable",
               message: `MediaMTX broke off: ${error instanceof Error ? error.message : String(error)}`

@@ -110,6 +110,16 @@ export const readBox = (file: FileHandle, box: Box): Promise<Buffer> => {
   return readAt(file, box.start, box.size)
 }
 
+/** The header of a box of which at least 16 bytes are there, and whose size it says itself. */
+export const headerAt = async (file: FileHandle, start: number): Promise<Box> => {
+  const head = await readAt(file, start, 16)
+  const short = head.readUInt32BE(0)
+  const header = short === 1 ? 16 : 8
+  const size = short === 1 ? Number(head.readBigUInt64BE(8)) : short
+  if (size < header) throw new Mp4Error(`not an MP4 file: no box has a size of ${size}`)
+  return { type: fourCharacters(head, 4), start, header, size }
+}
+
 /** The outermost boxes, each of them whole. */
 export const topLevel = async (file: FileHandle, fileSize: number): Promise<ReadonlyArray<Box>> => {
   const found: Array<Box> = []

@@ -7,6 +7,7 @@
  */
 import type { FileHandle } from "node:fs/promises"
 import * as Data from "effect/Data"
+import type { Growing } from "./Growing.js"
 import {
   type Box,
   boxesIn,
@@ -16,6 +17,7 @@ import {
   editsOf,
   find,
   fromRangeError,
+  headerAt,
   Mp4Error,
   readBox,
   readMp4,
@@ -25,8 +27,10 @@ import {
   withFile
 } from "./Mp4.js"
 
-/** Bytes in memory, or a range of a file: `end` is the first byte after it. */
-export type BodyPart = Uint8Array | { readonly path: string; readonly start: number; readonly end: number }
+/** Bytes in memory, or a range of a file, which may still be coming in: `end` is the first byte after it. */
+export type BodyPart =
+  | Uint8Array
+  | { readonly path: string; readonly start: number; readonly end: number; readonly growing?: Growing | undefined }
 
 export const sizeOfPart = (part: BodyPart): number =>
   part instanceof Uint8Array ? part.byteLength : part.end - part.start
@@ -200,9 +204,7 @@ const total = (values: Uint32Array): number => {
 const endOf = (track: Track, movieScale: number): number =>
   (track.pause / movieScale) * 1000 + ((total(track.durations) - track.skip) / track.timeScale) * 1000
 
-const readMovie = async (path: string, file: FileHandle): Promise<Movie> => {
-  const { size } = await file.stat()
-  const top = await topLevel(file, size)
+const readMovie = async (path: string, file: FileHandle, top: ReadonlyArray<Box>): Promise<Movie> => {
   const ftyp = find(top, "ftyp")
   const moovBox = find(top, "moov")
   if (ftyp === undefined || moovBox === undefined) throw new Mp4Error("the file has no moov")
@@ -583,9 +585,34 @@ export const joinFragments = async (paths: ReadonlyArray<string>): Promise<Joine
  */
 export const joinMp4 = async (paths: ReadonlyArray<string>): Promise<Joined> => {
   const movies: Array<Movie> = []
-  for (const path of paths) movies.push(await withFile(path, (file) => readMovie(path, file)))
+  for (const path of paths) {
+    const read = async (file: FileHandle) => readMovie(path, file, await topLevel(file, (await file.stat()).size))
+    movies.push(await withFile(path, read))
+  }
   try {
     return assemble(movies)
+  } catch (error) {
+    throw fromRangeError(error)
+  }
+}
+
+/**
+ * What `joinMp4` will make of one file that is still coming in, told as soon as its tables are there. Rejects when they stand
+ * behind the media.
+ */
+export const joinGrowing = async (growing: Growing, path: string): Promise<Joined> => {
+  try {
+    const top: Array<Box> = []
+    let at = 0
+    while (top.at(-1)?.type !== "mdat") {
+      await growing.reached(at + 16)
+      const box = await headerAt(growing.file, at)
+      top.push(box)
+      at += box.size
+      if (box.type !== "mdat") await growing.reached(at)
+    }
+    const { parts, ...joined } = assemble([await readMovie(path, growing.file, top)])
+    return { ...joined, parts: parts.map((part) => (part instanceof Uint8Array ? part : { ...part, growing })) }
   } catch (error) {
     throw fromRangeError(error)
   }

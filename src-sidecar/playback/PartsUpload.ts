@@ -12,7 +12,7 @@ import type { PartsReply, PartsRequest, WorkerReport } from "../../src/api/Playb
 import type { ManagerError } from "./ManagerLink.js"
 import type { Joined } from "./Mp4Join.js"
 import type { JobSpool } from "./Spool.js"
-import { sliceOf, UploadError, upload } from "./Upload.js"
+import { allOf, sliceOf, UploadError, upload } from "./Upload.js"
 
 /** What the report `done` says of it. */
 export type UploadedInParts = NonNullable<Extract<WorkerReport, { status: "done" }>["upload"]>
@@ -36,19 +36,20 @@ const AT_ONCE = 2
 /** How often it may turn out that the storage has lost the upload, or that the signatures were too old. */
 const SETBACKS = 3
 
-/** Tells clips apart: the same bytes in memory, and the same files, untouched. */
-const markOf = (clip: Joined): Promise<string> =>
-  clip.parts
-    .reduce(
-      async (before, part) => {
-        const hash = await before
-        if (part instanceof Uint8Array) return hash.update(part)
-        const { mtimeMs, size } = await stat(part.path)
-        return hash.update(JSON.stringify([basename(part.path), part.start, part.end, size, mtimeMs]))
-      },
-      Promise.resolve(createHash("sha256"))
-    )
-    .then((hash) => hash.digest("base64url"))
+/** Tells clips apart: the same bytes in memory, and the same files, untouched. None of what is still coming in. */
+const markOf = async (clip: Joined): Promise<string | undefined> => {
+  const hash = createHash("sha256")
+  for (const part of clip.parts) {
+    if (part instanceof Uint8Array) hash.update(part)
+    else {
+      const { growing, path } = part
+      if (growing !== undefined && !growing.ended()) return undefined
+      const { mtimeMs, size } = await (growing === undefined ? stat(path) : growing.file.stat())
+      hash.update(JSON.stringify([basename(path), part.start, part.end, size, mtimeMs]))
+    }
+  }
+  return hash.digest("base64url")
+}
 
 interface Sent {
   readonly upload: string
@@ -67,12 +68,13 @@ export const uploadInParts = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<UploadedInParts, UploadError | ManagerError> {
   const { ask, clip, onBytes, patiently, spool } = options
   const { size } = clip
-  const mark = yield* Effect.promise(() => markOf(clip))
+  const look = Effect.promise(() => markOf(clip).catch(() => undefined))
+  let mark = yield* look
   const noted = Option.getOrUndefined(decodeNote(yield* spool.readNote))
   const lengthOf = (number: number, partSize: number) => Math.min(partSize, size - (number - 1) * partSize)
 
   let sent: Sent | undefined
-  if (noted !== undefined && noted.mark === mark) {
+  if (noted !== undefined && mark !== undefined && noted.mark === mark) {
     const etags = new Map(noted.parts.map(({ etag, partNumber }) => [partNumber, etag]))
     sent = { upload: noted.upload, partSize: noted.partSize, etags }
     for (const number of etags.keys()) onBytes(lengthOf(number, noted.partSize))
@@ -94,6 +96,11 @@ export const uploadInParts = Effect.fnUntraced(function* (options: {
     const start = (partNumber - 1) * to.partSize
     const body = sliceOf(clip.parts, start, start + lengthOf(partNumber, to.partSize))
     return Effect.gen(function* () {
+      // A connection that waits for the recording would be closed by many a storage.
+      yield* Effect.tryPromise({
+        try: () => allOf(body),
+        catch: () => new UploadError({ reason: "Refused", message: "the cut broke off" })
+      })
       const etag = yield* patiently(
         Effect.suspend(() => {
           let counted = 0
@@ -107,6 +114,8 @@ export const uploadInParts = Effect.fnUntraced(function* (options: {
         return yield* new UploadError({ reason: "Refused", message: "the storage gave no ETag for a part" })
       }
       to.etags.set(partNumber, etag)
+      mark ??= yield* look
+      if (mark === undefined) return
       const parts = [...to.etags].map(([number, etag]) => ({ partNumber: number, etag }))
       yield* spool.writeNote(encodeNote({ mark, upload: to.upload, partSize: to.partSize, parts }))
     })

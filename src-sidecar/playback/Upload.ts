@@ -39,9 +39,7 @@ export const sliceOf = (parts: ReadonlyArray<BodyPart>, start: number, end: numb
     at += size
     if (from >= to) continue
     found.push(
-      part instanceof Uint8Array
-        ? part.subarray(from, to)
-        : { path: part.path, start: part.start + from, end: part.start + to }
+      part instanceof Uint8Array ? part.subarray(from, to) : { ...part, start: part.start + from, end: part.start + to }
     )
   }
   return found
@@ -64,9 +62,11 @@ const writeParts =
         onBytes(part.byteLength)
         continue
       }
-      const file = await open(part.path, "r")
+      const { growing } = part
+      const file = growing?.file ?? (await open(part.path, "r"))
       try {
         for (let at = part.start; at < part.end; ) {
+          if (growing !== undefined) await growing.reached(Math.min(at + CHUNK, part.end))
           const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK, part.end - at), at)
           if (bytesRead === 0) throw new Error(`${part.path} is shorter than it was`)
           await write(buffer.subarray(0, bytesRead))
@@ -75,10 +75,15 @@ const writeParts =
           at += bytesRead
         }
       } finally {
-        await file.close()
+        if (growing === undefined) await file.close()
       }
     }
   }
+
+/** Resolves when all of it is there; rejects when it never will be. */
+export const allOf = async (parts: ReadonlyArray<BodyPart>): Promise<void> => {
+  for (const part of parts) if ("growing" in part) await part.growing?.reached(part.end)
+}
 
 const unreachable = (error: HttpFailure): UploadError =>
   new UploadError({ reason: "Unreachable", message: `the storage can't be reached: ${error.message}` })

@@ -162,6 +162,46 @@ describe("the playback worker", () => {
   )
 
   test(
+    "a cut is uploaded while it comes in; what broke off in the middle is no object",
+    Effect.gen(function* () {
+      const { settings, site } = yield* setup
+      site.list = holds([-5, 60])
+      const whole = syntheticMp4(tracks(10))
+      let resolve = () => {}
+      const begun = new Promise<void>((done) => {
+        resolve = done
+      })
+      const broken: Array<boolean> = []
+      site.beforeBody = (request, response) => {
+        const chunks: Array<Buffer> = []
+        request.on("data", (chunk: Buffer) => {
+          chunks.push(chunk)
+          resolve()
+        })
+        request.on("error", () => broken.push(true))
+        request.on("end", () => {
+          site.uploads.push({ target: site.url, headers: request.headers, body: Buffer.concat(chunks) })
+          response.end()
+        })
+      }
+      let tries = 0
+      site.get = (_request, response) => {
+        response.write(whole.subarray(0, whole.length / 2))
+        const first = tries++ === 0
+        // Only once some of it has been uploaded.
+        void begun.then(() => (first ? response.end() : response.end(whole.subarray(whole.length / 2))))
+      }
+      offer(site)
+      yield* start(settings)
+      const done = yield* reported(site, "done")
+      assert.strictEqual(tries, 2)
+      assert.deepStrictEqual(broken, [true])
+      assert.strictEqual(site.uploads.length, 1)
+      assert.deepInclude(done, { size: site.uploads[0]?.body.length })
+    })
+  )
+
+  test(
     "a cut that is broken each time is a failure",
     Effect.gen(function* () {
       const { settings, site } = yield* setup
@@ -299,6 +339,10 @@ describe("the playback worker", () => {
       offer(site)
       const first = yield* start(settings)
       yield* Effect.promise(() => uploading)
+      // The upload begins while the cut is still coming in.
+      yield* Effect.repeat(Effect.sleep("10 millis"), {
+        until: () => spooled(settings).some((name) => name.endsWith(".mp4"))
+      })
       yield* Fiber.interrupt(first)
       assert.deepInclude(yield* reported(site, "released"), { token: TOKEN })
       assert.strictEqual(count(site, "GET /get"), 1)
