@@ -67,13 +67,12 @@ const render = {
   ...locate,
   adminKey: settingOption("adminKey"),
   config: settingOption("config"),
+  configSource: settingOption("configSource"),
   refreshEvery: settingOption("refreshEvery"),
   refreshMode: settingOption("refreshMode"),
   nodeConfigFile: settingOption("nodeConfigFile"),
   relay: settingOption("relay"),
-  relayNodes: settingOption("relayNodes"),
-  mediamtxVersion: settingOption("mediamtxVersion"),
-  unknownFields: settingOption("unknownFields")
+  relayNodes: settingOption("relayNodes")
 }
 
 const serve = Command.make(

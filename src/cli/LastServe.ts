@@ -13,6 +13,10 @@ const LastServe = Schema.Struct({
   /** As nodes reach it. */
   base: Schema.String,
   config: Schema.String,
+  /** Absent: files. */
+  configSource: Schema.optional(Schema.String),
+  /** Absent: the default one. */
+  database: Schema.optional(Schema.String),
   refreshEvery: Schema.Number,
   refreshMode: Schema.String,
   nodeConfigFile: Schema.String,
@@ -20,10 +24,6 @@ const LastServe = Schema.Struct({
   relay: Schema.optional(Schema.String),
   /** Absent: all. */
   relayNodes: Schema.optional(Schema.String),
-  /** Absent: the newest that is known. */
-  mediamtxVersion: Schema.optional(Schema.String),
-  /** Absent: drop. */
-  unknownFields: Schema.optional(Schema.String),
   /** The key was given by flag or variable, so the one in the data folder is not the server's. */
   keyGiven: Schema.Boolean
 })
@@ -52,13 +52,13 @@ export const remembered = (data: string): Effect.Effect<Remembered, never, FileS
         : {
             base: last.base,
             config: last.config,
+            ...(last.configSource === undefined ? {} : { configSource: last.configSource }),
+            ...(last.database === undefined ? {} : { database: last.database }),
             refreshEvery: `${last.refreshEvery}s`,
             refreshMode: last.refreshMode,
             nodeConfigFile: last.nodeConfigFile,
             ...(last.relay === undefined ? {} : { relay: last.relay }),
-            ...(last.relayNodes === undefined ? {} : { relayNodes: last.relayNodes }),
-            ...(last.mediamtxVersion === undefined ? {} : { mediamtxVersion: last.mediamtxVersion }),
-            ...(last.unknownFields === undefined ? {} : { unknownFields: last.unknownFields })
+            ...(last.relayNodes === undefined ? {} : { relayNodes: last.relayNodes })
           }
   )
 
@@ -69,13 +69,13 @@ export const write = (settings: Settings, base: string): Effect.Effect<void, Dat
     `${encode({
       base,
       config: settings.config,
+      configSource: settings.configSource,
+      database: settings.database,
       refreshEvery: settings.refreshEvery,
       refreshMode: settings.refreshMode,
       nodeConfigFile: settings.nodeConfigFile,
       ...(settings.relay === undefined ? {} : { relay: settings.relay }),
       ...(settings.relayNodes === undefined ? {} : { relayNodes: settings.relayNodes.join(",") }),
-      ...(settings.mediamtxVersion === undefined ? {} : { mediamtxVersion: settings.mediamtxVersion }),
-      ...(settings.unknownFields === "drop" ? {} : { unknownFields: settings.unknownFields }),
       keyGiven: settings.key !== undefined
     })}\n`
   )

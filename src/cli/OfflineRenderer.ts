@@ -1,16 +1,60 @@
 /**
- * The renderer of a server, without the server: what it gives to its nodes, from the data folder alone.
+ * The renderer of a server, without the server: what it gives to its nodes, from the config's files, or from the database
+ * where that is what counts.
  */
-import type * as FileSystem from "@effect/platform/FileSystem"
+import * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { CommandTextError } from "../mediamtx/CommandText.js"
 import * as ConfigRenderer from "../services/ConfigRenderer.js"
-import type { ConfigSourceError } from "../services/ConfigSource.js"
+import { type ConfigSource, ConfigSourceError } from "../services/ConfigSource.js"
 import * as ConfigSourceFile from "../services/ConfigSourceFile.js"
 import * as Credentials from "../services/Credentials.js"
 import { baseOf, renderOptions, type Settings } from "./Settings.js"
+
+/** Loaded when it is needed: the driver of the database takes its time. */
+const loadDatabase = Effect.promise(() =>
+  Promise.all([
+    import("../sql/SqliteNode.js"),
+    import("../sql/SqlConfigRevisions.js"),
+    import("../services/ConfigRevisions.js")
+  ])
+)
+
+/** The newest revision in a server's database, also while it runs. */
+const fromDatabase = (
+  file: string
+): Layer.Layer<ConfigSource, ConfigSourceError, FileSystem.FileSystem | Path.Path> => {
+  const explain = ({ message }: { readonly message: string }) => new ConfigSourceError({ origin: file, message })
+  return Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      // It would be created otherwise.
+      if (file === ":memory:" || !(yield* Effect.orElseSucceed(fs.exists(file), () => false))) {
+        return yield* new ConfigSourceError({
+          origin: file,
+          message: `${file}: the config is in this database, which is not there: ask the running manager instead`
+        })
+      }
+      const [SqliteNode, SqlConfigRevisions, ConfigRevisions] = yield* loadDatabase
+      return ConfigRevisions.layerSource().pipe(
+        Layer.provide(SqlConfigRevisions.layer()),
+        Layer.provide(SqliteNode.layer({ filename: file })),
+        Layer.mapError(explain)
+      )
+    })
+  )
+}
+
+/** The config of a server. */
+export const source = (
+  settings: Settings
+): Layer.Layer<ConfigSource, ConfigSourceError, FileSystem.FileSystem | Path.Path> =>
+  settings.configSource === "revisions"
+    ? fromDatabase(settings.database)
+    : ConfigSourceFile.layer({ path: settings.config })
 
 export const layer = (
   settings: Settings,
@@ -21,6 +65,6 @@ export const layer = (
   FileSystem.FileSystem | Path.Path
 > =>
   ConfigRenderer.layer(renderOptions(settings, baseOf(settings))).pipe(
-    Layer.provide(ConfigSourceFile.layer({ path: settings.config })),
+    Layer.provide(source(settings)),
     Layer.provide(Credentials.layer({ key, adminKey: settings.adminKey }))
   )

@@ -14,11 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type { ConfigSourceKind } from "../adapters/node/ConfigHistory.js"
 import { CommandTextError } from "../mediamtx/CommandText.js"
 import { defaultConfigFile } from "../mediamtx/RefreshLoop.js"
 import { makeRelay, type RelayOptions } from "../mediamtx/Relay.js"
-import { type LackingPolicy, olderRelease } from "../mediamtx/ConfigForVersion.js"
-import { parseVersion, releases } from "../mediamtx/MediaMTXVersion.js"
 import { type CliError, usage } from "./CliError.js"
 
 export type RefreshMode = "loop" | "updater" | "none"
@@ -38,6 +37,8 @@ export interface Settings {
   readonly data: string
   /** A mediamtx.yml-shaped file, or a folder; absolute. */
   readonly config: string
+  /** What nodes' configs are made of. */
+  readonly configSource: ConfigSourceKind
   /** SQLite file, absolute, or `:memory:`. */
   readonly database: string
   /** Seconds. */
@@ -49,10 +50,6 @@ export interface Settings {
   readonly relay: string | undefined
   /** Undefined: all nodes have a relay. */
   readonly relayNodes: ReadonlyArray<string> | undefined
-  /** The MediaMTX of nodes that don't say it. Undefined: the newest that is known. */
-  readonly mediamtxVersion: string | undefined
-  /** What becomes of settings that a node's MediaMTX doesn't have. */
-  readonly unknownFields: LackingPolicy
   readonly logFormat: LogFormat
 }
 
@@ -182,14 +179,6 @@ const parseRelayNodes = (text: string): Either.Either<ReadonlyArray<string> | un
   return problem === undefined ? Either.right(nodes) : Either.left(problem)
 }
 
-const parseMediamtxVersion = (text: string): Either.Either<string | undefined, Wrong> => {
-  if (text === "newest") return Either.right(undefined)
-  const version = parseVersion(text)
-  return version === undefined || olderRelease(version) === "unknown"
-    ? wrong("is not a release of MediaMTX that is known", `${releases[0]} or newer, or newest`)
-    : Either.right(version)
-}
-
 const setting = <A>(definition: Setting<A>): Setting<A> => definition
 
 /** Every setting, in the order of the help. */
@@ -248,9 +237,17 @@ export const settingTable = {
     flag: "--config",
     variable: "MANAGER_CONFIG",
     value: "PATH",
-    about: "A mediamtx.yml, or a folder with base.yml, nodes/ID.yml and manager.yml",
+    about: "A mediamtx.yml, or a folder with base.yml, overlays.yml, nodes/ID.yml and manager.yml",
     fallback: "DATA/config",
     parse: parsePath
+  }),
+  configSource: setting({
+    flag: "--config-source",
+    variable: "MANAGER_CONFIG_SOURCE",
+    value: "files|revisions",
+    about: "What counts: the files of the config, or revisions in the database that are made by apply",
+    fallback: "files",
+    parse: oneOf("files", "revisions")
   }),
   database: setting({
     flag: "--database",
@@ -299,23 +296,6 @@ export const settingTable = {
     about: "Which nodes have a relay: ids between commas, * for any text",
     fallback: "all",
     parse: parseRelayNodes
-  }),
-  mediamtxVersion: setting({
-    flag: "--mediamtx-version",
-    variable: "MANAGER_MEDIAMTX_VERSION",
-    value: "VERSION",
-    about: "The MediaMTX of nodes that don't say it themselves and have no label `mediamtx-version`, such as 1.19.3",
-    fallback: "newest",
-    parse: parseMediamtxVersion
-  }),
-  unknownFields: setting({
-    flag: "--unknown-fields",
-    variable: "MANAGER_UNKNOWN_FIELDS",
-    value: "drop|refuse",
-    about:
-      "What a node's older MediaMTX doesn't have is left out with a warning, or the node keeps the config that it has",
-    fallback: "drop",
-    parse: oneOf("drop", "refuse")
   }),
   logFormat: setting({
     flag: "--log-format",
@@ -393,14 +373,13 @@ export const resolveSettings = <R = never>(
       adminKey: yield* read("adminKey", settingTable.adminKey),
       data,
       config: (yield* read("config", settingTable.config)) ?? nodePath.join(data, "config"),
+      configSource: (yield* read("configSource", settingTable.configSource)) ?? "files",
       database: (yield* read("database", settingTable.database)) ?? nodePath.join(data, "manager.db"),
       refreshEvery: (yield* read("refreshEvery", settingTable.refreshEvery)) ?? 10,
       refreshMode: (yield* read("refreshMode", settingTable.refreshMode)) ?? "loop",
       nodeConfigFile: (yield* read("nodeConfigFile", settingTable.nodeConfigFile)) ?? defaultConfigFile,
       relay: yield* read("relay", settingTable.relay),
       relayNodes: yield* read("relayNodes", settingTable.relayNodes),
-      mediamtxVersion: yield* read("mediamtxVersion", settingTable.mediamtxVersion),
-      unknownFields: (yield* read("unknownFields", settingTable.unknownFields)) ?? "drop",
       logFormat: (yield* read("logFormat", settingTable.logFormat)) ?? "pretty"
     }
     if (complaints.length > 0) return yield* usage(complaints.join("\n"))
@@ -418,7 +397,5 @@ export const renderOptions = (settings: Settings, base: string) => ({
     mode: settings.refreshMode,
     file: settings.nodeConfigFile
   },
-  relay: settings.relay === undefined ? undefined : { address: settings.relay, nodes: settings.relayNodes },
-  mediamtxVersion: settings.mediamtxVersion,
-  unknownFields: settings.unknownFields
+  relay: settings.relay === undefined ? undefined : { address: settings.relay, nodes: settings.relayNodes }
 })

@@ -577,6 +577,11 @@ export const recorded = (
       if (Either.isLeft(done) && (!failing || fleet !== seen)) {
         yield* Effect.logError(`a change of the config is in force, but can't be recorded: ${done.left.message}`)
       }
+      if (Either.isRight(done) && done.right.revision !== current.revision) {
+        yield* Effect.logInfo(
+          `revision ${done.right.revision} of the config${done.right.note === "" ? "" : `: ${done.right.note}`}`
+        )
+      }
       failing = Either.isLeft(done)
       yield* enter(fleet, Either.isRight(done) ? done.right.revision : current.revision)
     }).pipe(lock.withPermits(1))

@@ -327,7 +327,7 @@ export const make = (
       if (config === undefined || config === before) return
       current = config
       yield* PubSub.publish(changes, config)
-      yield* Effect.logInfo(`config revision ${config.revision} is in force`)
+      yield* Effect.logInfo("the edited config is in force")
     })
 
     /** Ends quietly when the folder isn't there, and is tried again: the regular look sees what happens meanwhile. */

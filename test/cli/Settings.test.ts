@@ -35,8 +35,6 @@ describe("settings", () => {
         nodeConfigFile: "/etc/mediamtx.yml",
         relay: undefined,
         relayNodes: undefined,
-        mediamtxVersion: undefined,
-        unknownFields: "drop",
         logFormat: "pretty"
       })
     })

@@ -127,6 +127,7 @@ const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
       key,
       adminKey: settings.adminKey,
       config: settings.config,
+      configSource: settings.configSource,
       rules: places.manager,
       database: settings.database,
       clips: join(settings.data, "clips"),
