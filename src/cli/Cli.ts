@@ -72,7 +72,9 @@ const render = {
   refreshMode: settingOption("refreshMode"),
   nodeConfigFile: settingOption("nodeConfigFile"),
   relay: settingOption("relay"),
-  relayNodes: settingOption("relayNodes")
+  relayNodes: settingOption("relayNodes"),
+  mediamtxVersion: settingOption("mediamtxVersion"),
+  unknownFields: settingOption("unknownFields")
 }
 
 const serve = Command.make(

@@ -24,6 +24,10 @@ const LastServe = Schema.Struct({
   relay: Schema.optional(Schema.String),
   /** Absent: all. */
   relayNodes: Schema.optional(Schema.String),
+  /** Absent: the newest that is known. */
+  mediamtxVersion: Schema.optional(Schema.String),
+  /** Absent: drop. */
+  unknownFields: Schema.optional(Schema.String),
   /** The key was given by flag or variable, so the one in the data folder is not the server's. */
   keyGiven: Schema.Boolean
 })
@@ -58,7 +62,9 @@ export const remembered = (data: string): Effect.Effect<Remembered, never, FileS
             refreshMode: last.refreshMode,
             nodeConfigFile: last.nodeConfigFile,
             ...(last.relay === undefined ? {} : { relay: last.relay }),
-            ...(last.relayNodes === undefined ? {} : { relayNodes: last.relayNodes })
+            ...(last.relayNodes === undefined ? {} : { relayNodes: last.relayNodes }),
+            ...(last.mediamtxVersion === undefined ? {} : { mediamtxVersion: last.mediamtxVersion }),
+            ...(last.unknownFields === undefined ? {} : { unknownFields: last.unknownFields })
           }
   )
 
@@ -76,6 +82,8 @@ export const write = (settings: Settings, base: string): Effect.Effect<void, Dat
       nodeConfigFile: settings.nodeConfigFile,
       ...(settings.relay === undefined ? {} : { relay: settings.relay }),
       ...(settings.relayNodes === undefined ? {} : { relayNodes: settings.relayNodes.join(",") }),
+      ...(settings.mediamtxVersion === undefined ? {} : { mediamtxVersion: settings.mediamtxVersion }),
+      ...(settings.unknownFields === "drop" ? {} : { unknownFields: settings.unknownFields }),
       keyGiven: settings.key !== undefined
     })}\n`
   )

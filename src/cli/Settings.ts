@@ -16,6 +16,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { ConfigSourceKind } from "../adapters/node/ConfigHistory.js"
 import { CommandTextError } from "../mediamtx/CommandText.js"
+import { type LackingPolicy, olderRelease } from "../mediamtx/ConfigForVersion.js"
+import { parseVersion, releases } from "../mediamtx/MediaMTXVersion.js"
 import { defaultConfigFile } from "../mediamtx/RefreshLoop.js"
 import { makeRelay, type RelayOptions } from "../mediamtx/Relay.js"
 import { type CliError, usage } from "./CliError.js"
@@ -50,6 +52,10 @@ export interface Settings {
   readonly relay: string | undefined
   /** Undefined: all nodes have a relay. */
   readonly relayNodes: ReadonlyArray<string> | undefined
+  /** The MediaMTX of nodes that don't say it. Undefined: the newest that is known. */
+  readonly mediamtxVersion: string | undefined
+  /** What becomes of settings that a node's MediaMTX doesn't have. */
+  readonly unknownFields: LackingPolicy
   readonly logFormat: LogFormat
 }
 
@@ -179,6 +185,14 @@ const parseRelayNodes = (text: string): Either.Either<ReadonlyArray<string> | un
   return problem === undefined ? Either.right(nodes) : Either.left(problem)
 }
 
+const parseMediamtxVersion = (text: string): Either.Either<string | undefined, Wrong> => {
+  if (text === "newest") return Either.right(undefined)
+  const version = parseVersion(text)
+  return version === undefined || olderRelease(version) === "unknown"
+    ? wrong("is not a release of MediaMTX that is known", `${releases[0]} or newer, or newest`)
+    : Either.right(version)
+}
+
 const setting = <A>(definition: Setting<A>): Setting<A> => definition
 
 /** Every setting, in the order of the help. */
@@ -297,6 +311,23 @@ export const settingTable = {
     fallback: "all",
     parse: parseRelayNodes
   }),
+  mediamtxVersion: setting({
+    flag: "--mediamtx-version",
+    variable: "MANAGER_MEDIAMTX_VERSION",
+    value: "VERSION",
+    about: "The MediaMTX of nodes that don't say it themselves and have no label `mediamtx-version`, such as 1.19.3",
+    fallback: "newest",
+    parse: parseMediamtxVersion
+  }),
+  unknownFields: setting({
+    flag: "--unknown-fields",
+    variable: "MANAGER_UNKNOWN_FIELDS",
+    value: "drop|refuse",
+    about:
+      "What a node's older MediaMTX doesn't have is left out with a warning, or the node keeps the config that it has",
+    fallback: "drop",
+    parse: oneOf("drop", "refuse")
+  }),
   logFormat: setting({
     flag: "--log-format",
     variable: "MANAGER_LOG_FORMAT",
@@ -380,6 +411,8 @@ export const resolveSettings = <R = never>(
       nodeConfigFile: (yield* read("nodeConfigFile", settingTable.nodeConfigFile)) ?? defaultConfigFile,
       relay: yield* read("relay", settingTable.relay),
       relayNodes: yield* read("relayNodes", settingTable.relayNodes),
+      mediamtxVersion: yield* read("mediamtxVersion", settingTable.mediamtxVersion),
+      unknownFields: (yield* read("unknownFields", settingTable.unknownFields)) ?? "drop",
       logFormat: (yield* read("logFormat", settingTable.logFormat)) ?? "pretty"
     }
     if (complaints.length > 0) return yield* usage(complaints.join("\n"))
@@ -397,5 +430,7 @@ export const renderOptions = (settings: Settings, base: string) => ({
     mode: settings.refreshMode,
     file: settings.nodeConfigFile
   },
-  relay: settings.relay === undefined ? undefined : { address: settings.relay, nodes: settings.relayNodes }
+  relay: settings.relay === undefined ? undefined : { address: settings.relay, nodes: settings.relayNodes },
+  mediamtxVersion: settings.mediamtxVersion,
+  unknownFields: settings.unknownFields
 })

@@ -35,6 +35,8 @@ describe("settings", () => {
         nodeConfigFile: "/etc/mediamtx.yml",
         relay: undefined,
         relayNodes: undefined,
+        mediamtxVersion: undefined,
+        unknownFields: "drop",
         logFormat: "pretty"
       })
     })
