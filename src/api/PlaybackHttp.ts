@@ -225,10 +225,14 @@ export const playbackGroup = HttpApiBuilder.group(ManagerApi, "playback", (handl
           Effect.catchTags({ ...always, PlaybackJobConflict: onConflict, PlaybackJobNotFound: onNotFound })
         )
       )
-      .handle("retry", ({ path: { id } }) =>
-        withPlayback((playback) => playback.retry(id)).pipe(
-          Effect.catchTags({ ...always, PlaybackJobConflict: onConflict, PlaybackJobNotFound: onNotFound })
-        )
+      .handle("retry", ({ path: { id }, request }) =>
+        withPlayback((playback) =>
+          // It is asked for anew.
+          playback.status(id).pipe(
+            Effect.flatMap(({ path }) => ask(request, { action: "playback.request", path, node: undefined })),
+            Effect.zipRight(playback.retry(id))
+          )
+        ).pipe(Effect.catchTags({ ...always, PlaybackJobConflict: onConflict, PlaybackJobNotFound: onNotFound }))
       )
   })
 )

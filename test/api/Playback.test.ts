@@ -523,6 +523,14 @@ layer(all, { excludeTestServices: true })("clips over HTTP, in real time", (it) 
         assert.strictEqual((yield* cancel).json.state, "cancelled")
         assert.strictEqual((yield* cancel).json.state, "cancelled")
         const retry = call(`/playback/jobs/${job.id}/retry`, { method: "POST", key: ADMIN_KEY })
+        // To put it back is to ask for it.
+        const asked = yield* Asked
+        asked.denied = "playback.request"
+        const denied = yield* retry
+        asked.denied = undefined
+        assert.strictEqual(denied.status, 403)
+        assert.deepInclude(asked.requests.at(-1), { action: "playback.request", path: job.path })
+        assert.strictEqual((yield* status(job.id)).json.state, "cancelled")
         assert.strictEqual((yield* retry).json.state, "queued")
         const conflict = yield* retry
         assert.strictEqual(conflict.status, 409)

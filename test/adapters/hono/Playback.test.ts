@@ -68,8 +68,8 @@ const site = async ({ mount = "", ...options }: Options = {}) => {
   const host: { app: Pick<Hono, "fetch"> } = { app: new Hono() }
   const { url } = await listen({ fetch: (request, ...rest) => host.app.fetch(request, ...rest) })
   const base = `${url}${mount}`
-  const start = () => {
-    const mtx = manager({ base, key: KEY, config, storage: memory(), logger: log.layer, ...options })
+  const start = (more: Options = {}) => {
+    const mtx = manager({ base, key: KEY, config, storage: memory(), logger: log.layer, ...options, ...more })
     host.app = mount === "" ? mtx : new Hono().route(mount, mtx)
     onTestFinished(() => mtx.dispose())
     return mtx
@@ -128,9 +128,9 @@ const site = async ({ mount = "", ...options }: Options = {}) => {
     get mtx() {
       return current
     },
-    restart: async () => {
+    restart: async (more?: Options) => {
       await current.dispose()
-      current = start()
+      current = start(more)
     }
   }
 }
@@ -354,6 +354,21 @@ describe("manager with storage", () => {
       here.log.lines.filter((line) => line.startsWith("ERROR")),
       []
     )
+  })
+
+  it("forgets recordings when the node has deleted them, as the config says", async () => {
+    const days = (recordDeleteAfter: string) => ({
+      paths: { ...config.paths, cam: path({ ...config.paths.cam.config, recordDeleteAfter }) }
+    })
+    const here = await site({ state: sqlite({ file: join(folder(), "manager.db") }), config: days("100000d") })
+    await (await here.node("north")).records()
+    assert.lengthOf((await here.mtx.playback.spans("cam")).spans, 1)
+    await here.restart()
+    assert.lengthOf((await here.mtx.playback.spans("cam")).spans, 1)
+    await here.restart({ config: days("14d") })
+    await vi.waitFor(async () => assert.deepStrictEqual((await here.mtx.playback.spans("cam")).spans, []), PATIENCE)
+    const reply = await fetch(`${here.base}/recordings?path=cam`, { headers: bearer() })
+    assert.deepInclude(await reply.json(), { spans: [], gaps: [], nodes: [] })
   })
 
   it("takes uploads below the path that it is mounted under", async () => {

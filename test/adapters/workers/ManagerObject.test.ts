@@ -160,6 +160,29 @@ for (const state of ["object", "d1"] as const) {
       assert.strictEqual(await ask("guess"), 403)
     })
 
+    it("decides by rules who asks for clips and who cuts them, by the address that Cloudflare says", async () => {
+      const ask = async (path: string, ip = "203.0.113.9") => {
+        const response = await running.call("/mtx/playback/requests", {
+          method: "POST",
+          headers: { ...JSON_TYPE, "cf-connecting-ip": ip },
+          body: JSON.stringify({ path, start: "2026-01-30T12:00:00.000Z", duration: 1_000 })
+        })
+        await response.text()
+        return response.status
+      }
+      const work = async (node: string) => {
+        const response = await running.call(`/mtx/playback/jobs?node=${node}&wait=0`, { headers: bearer })
+        await response.text()
+        return response.status
+      }
+      assert.strictEqual(await ask("yard"), 403)
+      assert.strictEqual(await ask("cam", "203.0.113.66"), 403)
+      assert.strictEqual(await work("n1"), 204)
+      assert.strictEqual(await ask("cam"), 202)
+      assert.strictEqual(await work("n2"), 403)
+      assert.strictEqual(await work("n1"), 200)
+    })
+
     it("records hooks, shows them in the state, and tells of them as they come", async () => {
       const live = events(running, "event=connect", (text) => text.includes('"id":"live"'))
       // The stream begins at some moment: what is reported again with another id is heard sooner or later.

@@ -35,7 +35,12 @@ const Managed = managerObject((env: Env, object) => {
     },
     auth: rules({
       users: [{ name: "cam", secret: env.SECRET }],
-      rules: [{ allow: ["publish"], users: ["cam"] }, { allow: ["playback.request", "playback.worker"] }]
+      rules: [
+        { allow: ["publish"], users: ["cam"] },
+        { allow: ["playback.request"], paths: ["cam"] },
+        { deny: ["playback.request"], ips: ["203.0.113.66"] },
+        { allow: ["playback.worker"], nodes: ["n1"] }
+      ]
     })
   })
   const app = new Hono()
