@@ -155,6 +155,17 @@ describeMediaMTX("a node with mtx-updater", (bin) => {
       (response) => yaml(response, "<html></html>"),
       (response) => response.writeHead(302, { location: "http://127.0.0.1:9/" }).end(),
       (response) => yaml(response, config("  cam: {}").slice(0, 60)),
+      (response) => {
+        const text = config("  half: {}")
+        response.writeHead(200, {
+          "content-type": "text/yaml",
+          "content-length": text.length,
+          etag: `"${sha256(text)}"`
+        })
+        response.write(text.slice(0, text.length / 2), () => response.destroy())
+      },
+      (response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>Sign in</html>"),
+      (response) => response.writeHead(200).end(),
       // MediaMTX ends at each of these.
       (response) => yaml(response, config("  cam: {}", "fooBar: 1")),
       (response) => yaml(response, config("  cam: {}", "rtspEncryption: no")),
