@@ -12,6 +12,7 @@ import { HookRecord } from "../services/HookBus.js"
 import { InvalidRequest } from "./ApiError.js"
 import { AuthApi } from "./AuthApi.js"
 import { ConfigApi } from "./ConfigApi.js"
+import { DiscoveryApi } from "./DiscoveryApi.js"
 import { HealthApi } from "./HealthApi.js"
 import { HooksApi } from "./HooksApi.js"
 import { NodesApi } from "./NodesApi.js"
@@ -22,6 +23,7 @@ import { RecordingsApi } from "./RecordingsApi.js"
 import { RevisionsApi } from "./RevisionsApi.js"
 import { SessionsApi } from "./SessionsApi.js"
 import { StateApi } from "./StateApi.js"
+import { StreamsApi } from "./StreamsApi.js"
 import { TokensApi } from "./TokensApi.js"
 
 export class ManagerApi extends HttpApi.make("mtx-manager")
@@ -36,6 +38,8 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(RecordingsApi)
   .add(PlaybackApi)
   .add(TokensApi)
+  .add(StreamsApi)
+  .add(DiscoveryApi)
   .add(HealthApi)
   // The data of each server-sent event: no endpoint answers with it, but clients want its schema.
   .annotate(HttpApi.AdditionalSchemas, [HookRecord, InvalidRequest])

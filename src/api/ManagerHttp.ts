@@ -35,6 +35,7 @@ import type { TokenSessions } from "../services/TokenSessions.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
+import { discoveryGroup } from "./DiscoveryHttp.js"
 import * as Draining from "./Draining.js"
 import * as EventStream from "./EventStream.js"
 import * as HotResponse from "./HotResponse.js"
@@ -50,6 +51,7 @@ import * as RouteTable from "./RouteTable.js"
 import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
 import { sessionsGroup } from "./SessionsHandlers.js"
 import * as StorageRoutes from "./StorageRoutes.js"
+import { streamsGroup } from "./StreamsHttp.js"
 import { tokensGroup } from "./TokensHandlers.js"
 
 /** The whole API as one HTTP app that never fails, and needs nothing but the request. */
@@ -419,6 +421,8 @@ const groups = Layer.mergeAll(
   tokensGroup,
   recordingsGroup,
   playbackGroup,
+  streamsGroup,
+  discoveryGroup,
   healthGroup
 )
 

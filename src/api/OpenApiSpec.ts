@@ -28,10 +28,32 @@ const replace = (value: unknown): unknown => {
   return out
 }
 
+/** A path that takes the rest of the URL, as OpenAPI knows only single segments: `/streams/*` is `/streams/{path}`. */
+const nameRest = (paths: Record<string, unknown>): Record<string, unknown> => {
+  const out: Record<string, unknown> = {}
+  for (const [path, methods] of Object.entries(paths)) {
+    if (!path.endsWith("/*") || !isRecord(methods)) {
+      out[path] = methods
+      continue
+    }
+    out[`${path.slice(0, -1)}{path}`] = Object.fromEntries(
+      Object.entries(methods).map(([method, operation]) => {
+        if (!isRecord(operation) || !Array.isArray(operation["parameters"])) return [method, operation]
+        const parameters = operation["parameters"].map((each) =>
+          isRecord(each) && each["in"] === "path" && each["name"] === "*" ? { ...each, name: "path" } : each
+        )
+        return [method, { ...operation, parameters }]
+      })
+    )
+  }
+  return out
+}
+
 /** An `OpenApi.Transform`. */
 export const tidySpec = (spec: Record<string, unknown>): Record<string, unknown> => {
   const tidied = replace(spec)
   if (!isRecord(tidied)) return spec
+  if (isRecord(tidied["paths"])) tidied["paths"] = nameRest(tidied["paths"])
   const components = tidied["components"]
   if (isRecord(components) && isRecord(components["schemas"])) {
     const schemas = { ...components["schemas"] }

@@ -61,6 +61,11 @@ describe("OpenAPI", () => {
       "POST /playback/jobs/{id}/retry",
       "POST /tokens",
       "GET /jwks.json",
+      "GET /streams/{path}",
+      "GET /groups",
+      "GET /discovery/prometheus",
+      "GET /discovery/traefik",
+      "GET /discovery/haproxy",
       "GET /healthz",
       "GET /readyz"
     ])
