@@ -5,6 +5,9 @@
  * answer has a deadline; and when the manager has just let one pass, the next questions are answered at once by what is to
  * hold while it is away, rather than each after a deadline of its own.
  *
+ * Tokens that are signed are a case of their own: the manager has to hear which session came in by which, so that it can end
+ * the session with the token. It is asked about each.
+ *
  * Only permissions are remembered, for a short time against the manager's load (MediaMTX asks two or three times for one
  * client), and, if so told, for longer for when it is away. A new denial ends both.
  */
@@ -60,6 +63,10 @@ const parse = (body: string): AuthRequestBody | undefined => {
   const decoded = decodeBody(body)
   return decoded._tag === "Some" ? decoded.value : undefined
 }
+
+/** How each JWT begins. */
+const hasSignedToken = ({ password, query, token }: AuthRequestBody): boolean =>
+  token.startsWith("eyJ") || password.startsWith("eyJ") || query.includes("eyJ")
 
 const answerOf = (decision: Decision): Answer =>
   decision._tag === "Allow" ? allowed : { status: decision.status, body: decision.body }
@@ -146,15 +153,17 @@ export const make = (options: AuthOptions): Effect.Effect<AuthRelay, never, Upst
           if (question === undefined) return Effect.succeed(invalid)
           const key = keyOf(question)
           const at = permitted.get(key)
-          if (at !== undefined && now - at < cache) return Effect.succeed(allowed)
-          const other = underWay.get(key)
+          const signed = hasSignedToken(question)
+          if (!signed && at !== undefined && now - at < cache) return Effect.succeed(allowed)
+          const flight = signed ? `${key} ${question.id}` : key
+          const other = underWay.get(flight)
           if (other !== undefined) return Deferred.await(other)
           if (now < askNobodyUntil) return Effect.succeed(whileAway(key, now))
           const mine = Deferred.unsafeMake<Answer>(FiberId.none)
-          underWay.set(key, mine)
+          underWay.set(flight, mine)
           // Not in the caller's fiber: others wait for it as well.
           return ask(key, body).pipe(
-            Effect.ensuring(Effect.sync(() => underWay.delete(key))),
+            Effect.ensuring(Effect.sync(() => underWay.delete(flight))),
             Effect.intoDeferred(mine),
             Effect.forkIn(scope),
             Effect.zipRight(Deferred.await(mine))

@@ -19,7 +19,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type { HookEvent } from "../../src/mediamtx/HookEvent.js"
 import { decodeForm, decodeJson } from "../../src/mediamtx/HookForm.js"
-import { redactQuery } from "../../src/mediamtx/QueryString.js"
+import { REDACTED, redactQuery } from "../../src/mediamtx/QueryString.js"
 import { equal } from "../../src/services/Credentials.js"
 import * as AuthRelay from "./AuthRelay.js"
 import * as HookDelivery from "./HookDelivery.js"
@@ -52,6 +52,19 @@ interface Reply {
 const taken: Reply = { status: 204 }
 const later = (body: string): Reply => ({ status: 503, body })
 
+/**
+ * A query without what in it may be a credential, which has no business on this disk; the manager keeps none either. Of a signed
+ * token only the signature is hidden: what it says is how the manager knows which session came in by it.
+ */
+export const withoutSecrets = (query: string): string =>
+  query
+    .split("&")
+    .map((part) => {
+      const signed = /^((?:token|jwt)=eyJ[\w-]*\.[\w-]+\.)[\w-]*$/.exec(part)?.[1]
+      return signed === undefined ? redactQuery(part) : `${signed}${REDACTED}`
+    })
+    .join("&")
+
 /** A hook as it goes to the disk and to the manager, or what is wrong with it. */
 const readHook = (type: string, body: string): Either.Either<HookEvent, Reply> => {
   const media = (type.split(";")[0] ?? "").trim().toLowerCase()
@@ -74,8 +87,7 @@ const readHook = (type: string, body: string): Either.Either<HookEvent, Reply> =
     return Either.left({ status: 400, body: `this is not a hook: ${why}` })
   }
   const event = decoded.right
-  // The manager keeps no values of queries either: they may hold credentials, which have no business on this disk.
-  return Either.right("query" in event ? { ...event, query: redactQuery(event.query) } : event)
+  return Either.right("query" in event ? { ...event, query: withoutSecrets(event.query) } : event)
 }
 
 const bodyOf = (request: IncomingMessage): Promise<string | undefined> =>

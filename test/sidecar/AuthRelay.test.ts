@@ -218,6 +218,27 @@ describe("AuthRelay", () => {
     )
   })
 
+  it.effect(
+    "a signed token is asked about for each session, and may hold like anything else while the manager is away",
+    () => {
+      const { use, world } = makeWorld({ lastDecision: Duration.minutes(1) })
+      return use((_, ask) =>
+        Effect.gen(function* () {
+          const jwt = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiJtdHgtMTIzNDU2Nzg5MDEyMzQ1NiJ9.c2ln"
+          for (const where of [{ token: jwt }, { password: jwt, token: jwt }, { query: `token=${jwt}` }]) {
+            const before = world.asked.length
+            yield* ask({ ...where, id: "s1" })
+            yield* Effect.all([ask({ ...where, id: "s2" }), ask({ ...where, id: "s3" })], { concurrency: "unbounded" })
+            assert.strictEqual(world.asked.length, before + 3)
+            world.manager = Effect.fail(refused)
+            assert.strictEqual(yield* ask({ ...where, id: "s4" }), 204)
+            world.manager = Effect.succeed(allow)
+          }
+        })
+      )
+    }
+  )
+
   it.effect("with no cache it asks every time", () => {
     const { use, world } = makeWorld({ cache: Duration.zero })
     return use((_, ask) =>

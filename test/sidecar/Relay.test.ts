@@ -7,6 +7,8 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterEach, beforeAll, describe, expect, it } from "vitest"
+import { claimsInQuery } from "../../src/services/TokenSessions.js"
+import { withoutSecrets } from "../../src-sidecar/updater/Relay.js"
 import { tempFolder } from "../support/Manager.js"
 import { eventually, freePorts, type Running, run } from "../support/MediaMTX.js"
 import { type Asked, failures, type ScriptedServer, scriptedServer } from "../support/ScriptedServer.js"
@@ -150,6 +152,19 @@ describe("the relay", () => {
     for (const name of readdirSync(spool)) expect(readFileSync(join(spool, name), "utf8")).not.toContain("hunter2")
     expect(process.output()).not.toContain(token)
     expect(readdirSync(folder)).toContain("mediamtx.yml.hooks")
+  })
+
+  it("hides what may be a credential in a query, but leaves what a signed token says", () => {
+    const jwt = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiJtdHgtYWJjZGVmZ2hpamtsbW5vcCJ9.c2lnbmF0dXJl"
+    expect(withoutSecrets("")).toBe("")
+    expect(withoutSecrets("user=u&pass=p&x")).toBe("user=***&pass=***&***")
+    const query = withoutSecrets(`a=b&token=${jwt}&other=${jwt}`)
+    expect(query).toBe(`a=***&token=${jwt.slice(0, jwt.lastIndexOf(".") + 1)}***&other=***`)
+    expect(claimsInQuery(query)?.id).toBe("mtx-abcdefghijklmnop")
+    // Not one of three parts, or not of its characters.
+    for (const value of ["eyJx", "eyJ.a", "eyJ.a.b.c", "eyJ.a.b c", "xeyJ.a.b"]) {
+      expect(withoutSecrets(`token=${value}`)).toBe("token=***")
+    }
   })
 
   it("takes nothing from anybody else, and nothing that is no hook", async () => {
