@@ -53,6 +53,11 @@ const about = {
   clip: "Cut a clip out of what was recorded, and download it",
   jobs: "List the clip jobs of a running manager; cancel one, or put it back",
   plan: "Say what another base config would change and drop on the nodes, without changing anything",
+  revisions: "List the revisions of the config of a running manager, or print one",
+  diff: "Say what differs between two revisions",
+  apply: "Make a file or a folder the newest revision of the config",
+  rollback: "Bring the config of an older revision back",
+  explain: "Say which layer the value of a field on a node comes from",
   import: "Make an existing mediamtx.yml the base config of the fleet"
 } as const
 
@@ -250,6 +255,103 @@ const jobs = Command.make(
     )
 ).pipe(Command.withDescription(about.jobs))
 
+const author = text("author", "NAME", "Who makes the change [default the user's name]")
+const note = text("note", "TEXT", "Why").pipe(Options.withAlias("m"))
+
+const revisionsCommand = Command.make(
+  "revisions",
+  {
+    limit: Options.integer("limit").pipe(
+      Options.withPseudoName("N"),
+      Options.withDescription("How many are listed [default 20]"),
+      Options.optional
+    ),
+    json,
+    ...remote,
+    revision: Args.text({ name: "revision" }).pipe(
+      Args.withDescription("Print the config of this one as YAML, secrets and all"),
+      Args.optional
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Revisions.js")),
+      (module) => module.revisions(options)
+    )
+).pipe(Command.withDescription(about.revisions))
+
+const diff = Command.make(
+  "diff",
+  {
+    json,
+    ...remote,
+    revisions: Args.text({ name: "revision" }).pipe(
+      Args.withDescription("Two revisions; one: what it changed; none: what the newest changed"),
+      Args.repeated
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Revisions.js")),
+      (module) => module.diff(options)
+    )
+).pipe(Command.withDescription(about.diff))
+
+const apply = Command.make(
+  "apply",
+  {
+    note,
+    author,
+    from: text("from", "REVISION", "What it was made from: refused when there is a newer one"),
+    json,
+    ...remote,
+    source: Args.text({ name: "source" }).pipe(
+      Args.withDescription(
+        "A folder with base.yml, overlays.yml and nodes/ID.yml; a file with those as sections; a mediamtx.yml, which is the new base; - reads standard input"
+      )
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Apply.js")),
+      (module) => module.apply(options)
+    )
+).pipe(Command.withDescription(about.apply))
+
+const rollback = Command.make(
+  "rollback",
+  {
+    note,
+    author,
+    json,
+    ...remote,
+    revision: Args.text({ name: "revision" }).pipe(Args.withDescription("The revision whose config is wanted back"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Revisions.js")),
+      (module) => module.rollback(options)
+    )
+).pipe(Command.withDescription(about.rollback))
+
+const explain = Command.make(
+  "explain",
+  {
+    node: text("node", "ID", "The node that it is about"),
+    json,
+    offline: flag("offline", "Ask no running manager: from the data folder, with files and lines"),
+    ...render,
+    field: Args.text({ name: "field" }).pipe(
+      Args.withDescription("logLevel, pathDefaults.record, paths.cam.record; a stream's name finds its entry")
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Explain.js")),
+      (module) => module.explain(options)
+    )
+).pipe(Command.withDescription(about.explain))
+
 const subcommands = [
   serve,
   validate,
@@ -260,6 +362,11 @@ const subcommands = [
   clip,
   jobs,
   planCommand,
+  revisionsCommand,
+  diff,
+  apply,
+  rollback,
+  explain,
   importCommand
 ] as const
 

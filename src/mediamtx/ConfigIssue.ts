@@ -56,6 +56,25 @@ export const formatField = (field: ReadonlyArray<string>): string => {
   return text
 }
 
+const segment = /^(?:\.?([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]+)\]|\[("(?:[^"\\]|\\.)*")\])/
+
+/**
+ * Reads what {@link formatField} printed. A text of another form gives the segments up to where it differs.
+ *
+ * @since 0.1.0
+ * @category formatting
+ */
+export const parseField = (text: string): ReadonlyArray<string> => {
+  const out: Array<string> = []
+  for (let rest = text; rest !== ""; ) {
+    const [whole, word, index, quoted] = segment.exec(rest) ?? []
+    if (whole === undefined) break
+    out.push(word ?? index ?? String(JSON.parse(quoted ?? '""')))
+    rest = rest.slice(whole.length)
+  }
+  return out
+}
+
 /**
  * Builds a {@link ConfigIssue}, deriving its printable field.
  *

@@ -12,7 +12,7 @@ import type * as Path from "@effect/platform/Path"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { InvalidConfig } from "../../mediamtx/ConfigIssue.js"
+import { type InvalidConfig, parseField } from "../../mediamtx/ConfigIssue.js"
 import * as ConfigRevisions from "../../services/ConfigRevisions.js"
 import { type ConfigSource, ConfigSourceError } from "../../services/ConfigSource.js"
 import * as ConfigSourceFile from "../../services/ConfigSourceFile.js"
@@ -35,21 +35,13 @@ export type ConfigHistoryError = ConfigSourceError | ConfigRevisions.ConfigRevis
 /** The names of at most so many files stand in a note. */
 const MOST_FILES = 5
 
-const nodeOf = (field: string): string => {
-  const quoted = /^nodes\[("(?:[^"\\]|\\.)*")\]/.exec(field)?.[1]
-  return quoted === undefined ? (/^nodes\.([A-Za-z0-9_]+)/.exec(field)?.[1] ?? "") : String(JSON.parse(quoted))
-}
-
 /** Which files of a folder were edited, by what has changed. */
 export const editedFiles = (changes: ReadonlyArray<DocumentChange>): string => {
   const files = new Set(
-    changes.map(({ field }) =>
-      field.startsWith("base")
-        ? "base.yml"
-        : field.startsWith("nodes")
-          ? join("nodes", `${nodeOf(field)}.yml`)
-          : "overlays.yml"
-    )
+    changes.map(({ field }) => {
+      const [section, name] = parseField(field)
+      return section === "base" ? "base.yml" : section === "nodes" ? join("nodes", `${name}.yml`) : "overlays.yml"
+    })
   )
   const names = [...files].slice(0, MOST_FILES)
   // The order of fields may be all that has changed.
