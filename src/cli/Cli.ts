@@ -58,6 +58,7 @@ const about = {
   apply: "Make a file or a folder the newest revision of the config",
   rollback: "Bring the config of an older revision back",
   explain: "Say which layer the value of a field on a node comes from",
+  "upgrade-check": "Say what becomes of the nodes' configs when they get another MediaMTX",
   import: "Make an existing mediamtx.yml the base config of the fleet"
 } as const
 
@@ -191,6 +192,23 @@ const planCommand = Command.make(
       (module) => module.plan(options)
     )
 ).pipe(Command.withDescription(about.plan))
+
+const upgradeCheckCommand = Command.make(
+  "upgrade-check",
+  {
+    node: text("node", "ID", "Check this node only"),
+    from: text("from", "VERSION", "The MediaMTX before [default what the nodes say, else --mediamtx-version]"),
+    json,
+    offline: flag("offline", "Ask no running manager which nodes there are and what they run"),
+    ...render,
+    version: Args.text({ name: "version" }).pipe(Args.withDescription("The MediaMTX afterwards, such as 1.20.1"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/UpgradeCheck.js")),
+      (module) => module.upgradeCheck(options)
+    )
+).pipe(Command.withDescription(about["upgrade-check"]))
 
 const importCommand = Command.make(
   "import",
@@ -362,6 +380,7 @@ const subcommands = [
   clip,
   jobs,
   planCommand,
+  upgradeCheckCommand,
   revisionsCommand,
   diff,
   apply,
