@@ -92,6 +92,9 @@ describe("examples", () => {
     assert.strictEqual(await ask({ action: "publish", path: "outside/roof", user: "roof-camera", password: "p" }), 204)
     assert.strictEqual(await ask({ action: "publish", path: "guest_7", token: "guest-token" }), 204)
     assert.strictEqual(await ask({ action: "publish", path: "guest_7", token: "wrong" }), 403)
+    const worker = { action: "playback", path: "lobby", user: "mtx-playback" }
+    assert.strictEqual(await ask({ ...worker, password: "worker-password" }), 204)
+    assert.strictEqual(await ask({ ...worker, password: "guess" }), 403)
 
     const event = "event=available&path=guest_7&type=webRTCSession&id=s1&query="
     assert.strictEqual((await app.request("/hooks?node=cellar-1", as(hookCall(event)))).status, 204)
