@@ -113,7 +113,10 @@ export interface TopologyShape {
    * Decides on nodes that read from each other: those that say so by their user name, `mtx-manager.ID`. Undefined for all
    * others.
    */
-  readonly decideLink: (request: AuthRequest) => Effect.Effect<AuthDecision> | undefined
+  readonly decideLink: (
+    request: Pick<AuthRequest, "node" | "action" | "path" | "protocol" | "user">,
+    password: () => string
+  ) => Effect.Effect<AuthDecision> | undefined
 }
 
 export class Topology extends Context.Tag("mtx-manager/Topology")<Topology, TopologyShape>() {}
@@ -334,7 +337,7 @@ export const make = (
       return config
     })
 
-    const decideLink: TopologyShape["decideLink"] = (request) => {
+    const decideLink: TopologyShape["decideLink"] = (request, password) => {
       if (topology.groups.length === 0 || !request.user.startsWith(LINK_USER)) return undefined
       const reader = request.user.slice(LINK_USER.length)
       const to = request.node
@@ -348,7 +351,7 @@ export const make = (
         const [first] = mine
         if (first === undefined) return denied(`node ${reader} is in no group that reads from node ${to}`)
         return Effect.flatMap(credentials.linkToken(reader, to), (token) => {
-          if (!equal(Redacted.value(request.password), Redacted.value(token))) {
+          if (!equal(password(), Redacted.value(token))) {
             return denied(`this is not what node ${reader} shows to node ${to}`)
           }
           const group = mine.find((each) => takesName(each, request.path))
@@ -404,6 +407,14 @@ export const guard: Layer.Layer<AuthPolicy, never, AuthPolicy | Topology> = Laye
   Effect.gen(function* () {
     const policy = yield* AuthPolicy
     const topology = yield* Topology
-    return AuthPolicy.of({ decide: (request) => topology.decideLink(request) ?? policy.decide(request) })
+    const { unsafeDecide } = policy
+    return AuthPolicy.of({
+      decide: (request) =>
+        topology.decideLink(request, () => Redacted.value(request.password)) ?? policy.decide(request),
+      unsafeDecide:
+        unsafeDecide === undefined
+          ? undefined
+          : (request) => topology.decideLink(request, () => request.password) ?? unsafeDecide(request)
+    })
   })
 )

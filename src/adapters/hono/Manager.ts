@@ -39,6 +39,7 @@ import { ConfigSource } from "../../services/ConfigSource.js"
 import * as Credentials from "../../services/Credentials.js"
 import { type FleetSnapshot, FleetState } from "../../services/FleetState.js"
 import type { HookBus } from "../../services/HookBus.js"
+import { defaultLocator } from "../../services/LocatorSettings.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import { isNodeId } from "../../services/NodeId.js"
 import { type NodeRecord, NodeRegistry } from "../../services/NodeRegistry.js"
@@ -47,6 +48,7 @@ import type { PlaybackOptions } from "../../services/Playback.js"
 import type { PlaybackQueueOptions } from "../../services/PlaybackQueue.js"
 import { recordSettings } from "../../services/RecordSettings.js"
 import * as StateLayer from "../../services/StateLayer.js"
+import * as Topology from "../../services/Topology.js"
 import { type Auth, toPolicy } from "./AuthFunction.js"
 import { checkedConfig } from "./CheckedConfig.js"
 import { addressOf, hotRequest, readBody, send, unread } from "./Exchange.js"
@@ -160,6 +162,12 @@ export interface ManagerOptions<
   readonly unknownFields?: LackingPolicy | undefined
   /** What nodes allow without asking, when `auth` is given and the config doesn't say itself. */
   readonly authHTTPExclude?: ReadonlyArray<AuthPermission> | undefined
+  /** Where nodes are reached, by each other and by viewers: by id or a pattern of ids, such as `{"eu-*": "{node}.example"}`. */
+  readonly addresses?: Topology.TopologyInput["addresses"]
+  /** Nodes that stand in for each other, and edges that read from origins. */
+  readonly groups?: Topology.TopologyInput["groups"]
+  /** How `GET /streams/PATH` answers. By default it asks `auth`; without one it takes the admin key. */
+  readonly locator?: Topology.TopologyInput["locator"]
   /** How many proxies in front append to `X-Forwarded-For`; true is one (default none: the header is ignored). */
   readonly trustProxy?: number | boolean | undefined
   /** Replaces the log, which goes to the console: a layer such as `Logger.json`. */
@@ -414,7 +422,7 @@ const redacted = (option: string, secret: string | Redacted.Redacted): Redacted.
 /**
  * A manager as a Hono app: mount it with `app.route("/", manager({...}))`, or serve it as it is.
  *
- * @throws InvalidConfig, InvalidPath when nodes could not be given this config
+ * @throws InvalidConfig, InvalidPath when nodes could not be given this config, or what is stated of them is not valid
  * @throws CommandTextError when an option can't stand in a command that a node runs
  * @throws RecordPathError when `timeZone` is not known
  * @example
@@ -463,7 +471,10 @@ export const manager = <
   })
   const policy = AuthPolicy.layer(auth === undefined ? keyHolders : toPolicy(auth, options.deadline))
   const configSource = Layer.succeed(ConfigSource, source)
-  const renderer = ConfigRenderer.layer(render).pipe(Layer.provide(configSource), Layer.provideMerge(credentials))
+  const stated = Topology.decode(options, {
+    locator: { ...defaultLocator, access: auth === undefined ? "key" : "policy" }
+  })
+  if (Either.isLeft(stated)) throw stated.left
   const warn = Layer.effectDiscard(
     Effect.forEach(warnings, (issue) => Effect.logWarning(`config: ${formatIssue(issue)}`), { discard: true })
   )
@@ -475,6 +486,13 @@ export const manager = <
       NodeEventLog.layer,
       chosen === "memory" ? StateLayer.memory() : chosen
     )
+    const topology = Topology.layer(stated.right).pipe(
+      Layer.provide(stored),
+      Layer.provide(configSource),
+      Layer.provideMerge(credentials)
+    )
+    const renderer = ConfigRenderer.layer(render).pipe(Layer.provide(configSource), Layer.provideMerge(topology))
+    const guarded = Topology.guard.pipe(Layer.provide(policy), Layer.provide(topology))
     const bucket = typeof storage === "function" ? storage(env as Env) : storage
     const services =
       bucket === undefined
@@ -484,7 +502,7 @@ export const manager = <
             Layer.provideMerge(stored)
           )
     return ManagerLayer.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(services, renderer, policy, warn)),
+      Layer.provideMerge(Layer.mergeAll(services, renderer, guarded, warn)),
       Layer.provide(options.logger ?? Layer.empty)
     )
   }
