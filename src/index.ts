@@ -26,6 +26,7 @@ export {
   type ParseConfigOptions,
   parseConfigText
 } from "./mediamtx/ConfigDocument.js"
+export { configForVersion, type LackingPolicy } from "./mediamtx/ConfigForVersion.js"
 export { ConfigIssue, formatField, InvalidConfig } from "./mediamtx/ConfigIssue.js"
 export {
   type ConfigValidator,
@@ -36,6 +37,7 @@ export {
 export { END_MARKER } from "./mediamtx/EndMarker.js"
 export { formatIssues, type PrintableIssue, type SourcePosition } from "./mediamtx/IssueText.js"
 export type { MediaMTXConfig, PathConfig } from "./mediamtx/MediaMTXConfig.js"
+export { compareVersions, parseVersion, releases } from "./mediamtx/MediaMTXVersion.js"
 export { type NodeCommandForm, type NodeCommandOptions, nodeCommand } from "./mediamtx/NodeCommand.js"
 export { parseQuery, redactQuery } from "./mediamtx/QueryString.js"
 export { type RefreshLoopOptions, refreshLoopCommand, refreshPath } from "./mediamtx/RefreshLoop.js"
@@ -52,6 +54,7 @@ export {
   type TypedPath,
   type TypedPaths
 } from "./mediamtx/TypedPath.js"
+export { checkUpgrade, UpgradeReport } from "./mediamtx/UpgradeCheck.js"
 export { stringify, stringifyEither, YamlValueError } from "./mediamtx/Yaml.js"
 // Services -------------------------------------------------------------------------------------------------------------
 export * as Argon2 from "./services/AuthPolicy/Argon2.js"

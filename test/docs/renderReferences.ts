@@ -39,6 +39,38 @@ const reloads: Readonly<Record<string, string>> = {
   recorder: "nothing drops; a gap in the recording"
 }
 
+/** With what it was, where that is another thing. */
+const reloadOf = (field: {
+  readonly reload: string
+  readonly formerReload: { readonly before: string; readonly reload: string } | undefined
+}): string => {
+  const words = (reload: string) => reloads[reload] ?? reload
+  const now = words(field.reload)
+  const was = field.formerReload
+  return was === undefined || words(was.reload) === now ? now : `${now} (before ${was.before}: ${words(was.reload)})`
+}
+
+/** When it came, what it was before, and what an older release makes of it. */
+const historyOf = (field: {
+  readonly since: string
+  readonly renamedFrom: string | undefined
+  readonly lacking: string
+  readonly formerDefaults: ReadonlyArray<{ readonly before: string; readonly default: unknown }>
+}): ReadonlyArray<string> => [
+  ...(field.since === baselineVersion
+    ? []
+    : [
+        `Since ${field.since}${field.renamedFrom === undefined ? "" : `, before that \`${field.renamedFrom}\``}${
+          field.lacking === "refuse" ? "; never left out" : ""
+        }.`
+      ]),
+  ...field.formerDefaults.map(({ before, default: value }) =>
+    JSON.stringify(value).length > 60
+      ? `Before ${before} another default.`
+      : `Before ${before} the default was \`${JSON.stringify(value)}\`.`
+  )
+]
+
 const fieldRows = (
   table: Readonly<
     Record<
@@ -49,7 +81,11 @@ const fieldRows = (
         readonly unit: string | undefined
         readonly doc: string
         readonly since: string
+        readonly renamedFrom: string | undefined
+        readonly lacking: string
+        readonly formerDefaults: ReadonlyArray<{ readonly before: string; readonly default: unknown }>
         readonly reload: string
+        readonly formerReload: { readonly before: string; readonly reload: string } | undefined
       }
     >
   >
@@ -62,8 +98,8 @@ const fieldRows = (
         `\`${name}\``,
         field.type.name + (field.unit === undefined ? "" : ` (${field.unit})`),
         fallback.length > 60 ? "see above" : `\`${fallback}\``,
-        field.doc + (field.since === baselineVersion ? "" : ` Since ${field.since}.`),
-        reloads[field.reload] ?? field.reload
+        [field.doc, ...historyOf(field)].join(" "),
+        reloadOf(field)
       )
     })
     .join("\n")
@@ -80,7 +116,8 @@ const head = "| field | type | default | what it does | a change on a running no
 export const renderConfigReference = (): string => `# Config reference
 
 Every field of MediaMTX 1.20, written from the tables that the validator uses. The last column says what MediaMTX does to
-a running node when the value changes: a path is compared by its effective value, defaults merged in.
+a running node when the value changes: a path is compared by its effective value, defaults merged in. What nodes with an
+older MediaMTX get is in [MediaMTX's versions](versions.md).
 
 Two defaults that are too long for the table: \`authInternalUsers\` lets anybody publish, read and play back, and anybody on
 the same machine use the API, metrics and pprof.

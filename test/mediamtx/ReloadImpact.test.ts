@@ -1,6 +1,7 @@
 import * as FastCheck from "effect/FastCheck"
 import { describe, expect, it } from "vitest"
 import { diffConfigs } from "../../src/mediamtx/ConfigDiff.js"
+import type { MediaMTXVersion } from "../../src/mediamtx/ConfigField.js"
 import { globalFields } from "../../src/mediamtx/GlobalFields.js"
 import type { MediaMTXConfig } from "../../src/mediamtx/MediaMTXConfig.js"
 import { closedBy, listeners } from "../../src/mediamtx/ReloadCascade.js"
@@ -203,5 +204,60 @@ describe("ReloadImpact", () => {
         expect(impact.drops.readers).toBeLessThanOrEqual(live.readers.length)
       })
     )
+  })
+})
+
+describe("older releases", () => {
+  const outcomes = (before: MediaMTXConfig, after: MediaMTXConfig, version: MediaMTXVersion) => {
+    const { entries, listeners, scope } = reloadImpact(before, after, live, version)
+    return {
+      entries: entries.map(({ outcome }) => outcome),
+      listeners: listeners.map(({ listener }) => listener),
+      scope
+    }
+  }
+  const base: MediaMTXConfig = { paths: { live1: {} } }
+
+  it("could not change how they record in place, in 1.15.0", () => {
+    const after: MediaMTXConfig = { paths: { live1: { recordPartDuration: "5s" } } }
+    expect(outcomes(base, after, "1.15.0").entries).toEqual(["recreate"])
+    expect(outcomes(base, after, "1.15.1").entries).toEqual(["recorder"])
+    const on: MediaMTXConfig = { paths: { live1: { record: true } } }
+    expect(outcomes(base, on, "1.15.0").entries).toEqual(["recorder"])
+  })
+
+  it("opened the camera anew for another text on its picture, before 1.18.2", () => {
+    const camera = (text: string): MediaMTXConfig => ({
+      paths: { live1: { source: "rpiCamera", rpiCameraTextOverlay: text } }
+    })
+    expect(outcomes(camera("a"), camera("b"), "1.18.1").entries).toEqual(["recreate"])
+    expect(outcomes(camera("a"), camera("b"), "1.18.2").entries).toEqual(["hot"])
+  })
+
+  it("left metrics alone when the write timeout changed, before 1.15.2", () => {
+    const on: MediaMTXConfig = { ...base, metrics: true }
+    const after: MediaMTXConfig = { ...on, writeTimeout: "5s" }
+    expect(outcomes(on, after, "1.15.1").listeners).not.toContain("metrics")
+    expect(outcomes(on, after, "1.15.2").listeners).toContain("metrics")
+    for (const version of ["1.15.1", "1.15.2"] as const) expect(outcomes(on, after, version).scope).toBe("node")
+  })
+
+  it("have no MoQ before 1.19.0, and defaults of their own", () => {
+    const after: MediaMTXConfig = { ...base, readTimeout: "5s" }
+    expect(outcomes(base, after, "1.18.2").listeners).not.toContain("moq")
+    expect(outcomes(base, after, "1.19.0").listeners).toContain("moq")
+    expect(outcomes(base, { ...base, udpMaxPayloadSize: 1472 }, "1.16.0").scope).toBe("none")
+    expect(outcomes(base, { ...base, udpMaxPayloadSize: 1472 }, "1.16.1").scope).toBe("node")
+  })
+
+  it("copied less of a second picture into the path of the first, before 1.19.2", () => {
+    const camera = (bitrate: number): MediaMTXConfig => ({
+      paths: {
+        live1: { source: "rpiCamera" },
+        small: { source: "rpiCamera", rpiCameraSecondary: true, rpiCameraBitrate: bitrate }
+      }
+    })
+    expect(outcomes(camera(1), camera(2), "1.19.1").entries).toEqual(["hot"])
+    expect(outcomes(camera(1), camera(2), "1.19.2").entries).toContain("recreate")
   })
 })
