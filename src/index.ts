@@ -29,6 +29,15 @@ export {
 export { configForVersion, type LackingPolicy } from "./mediamtx/ConfigForVersion.js"
 export { ConfigIssue, formatField, InvalidConfig } from "./mediamtx/ConfigIssue.js"
 export {
+  type LintContext,
+  type LintFinding,
+  type LintHit,
+  type LintRule,
+  type LintSeverity,
+  lintConfig,
+  lintRules
+} from "./mediamtx/ConfigLint.js"
+export {
   type ConfigValidator,
   makeConfigValidator,
   type ValidConfig,
@@ -88,6 +97,9 @@ export { PlaybackClip, PlaybackJob, PlaybackRequest } from "./services/PlaybackJ
 export * as PlaybackQueue from "./services/PlaybackQueue.js"
 export { mayActAs, Principal } from "./services/Principal.js"
 export * as Recordings from "./services/Recordings.js"
+export * as Rollout from "./services/Rollout.js"
+export * as RolloutPolicy from "./services/RolloutPolicy.js"
+export * as RolloutRenderer from "./services/RolloutRenderer.js"
 export * as SessionKick from "./services/SessionKick.js"
 export { memory, type StateLayer, type StateOptions } from "./services/StateLayer.js"
 export { Timestamp } from "./services/Timestamp.js"

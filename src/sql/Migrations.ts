@@ -17,6 +17,7 @@ import { recordings } from "./migrations/0005_recordings.js"
 import { playbackJobs } from "./migrations/0006_playback_jobs.js"
 import { configRevisions } from "./migrations/0007_config_revisions.js"
 import { nodeControl } from "./migrations/0008_node_control.js"
+import { rollouts } from "./migrations/0009_rollouts.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -30,7 +31,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0005_recordings": recordings,
   "0006_playback_jobs": playbackJobs,
   "0007_config_revisions": configRevisions,
-  "0008_node_control": nodeControl
+  "0008_node_control": nodeControl,
+  "0009_rollouts": rollouts
 }
 
 /** Number of the last step. */

@@ -17,6 +17,7 @@ import * as SqlNodeConfigs from "../../../../src/sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../../../src/sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../../../src/sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../../../src/sql/SqlRecordings.js"
+import * as SqlRollouts from "../../../../src/sql/SqlRollouts.js"
 import * as SqlTokenSessions from "../../../../src/sql/SqlTokenSessions.js"
 import { configRevisionsContract } from "../../../../src/testing/ConfigRevisionsContract.js"
 import { fleetStateContract } from "../../../../src/testing/FleetStateContract.js"
@@ -27,6 +28,7 @@ import { nodeConfigsContract } from "../../../../src/testing/NodeConfigsContract
 import { nodeRegistryContract } from "../../../../src/testing/NodeRegistryContract.js"
 import { playbackQueueContract } from "../../../../src/testing/PlaybackQueueContract.js"
 import { recordingsContract } from "../../../../src/testing/RecordingsContract.js"
+import { rolloutStoreContract } from "../../../../src/testing/RolloutStoreContract.js"
 import { tokenSessionsContract } from "../../../../src/testing/TokenSessionsContract.js"
 import { tests } from "./MiniVitest.js"
 import { sqlClientSuite } from "./SqlClientSuite.js"
@@ -143,6 +145,7 @@ for (const [name, { empty, interactive, open }] of Object.entries(databases)) {
     layer: (options) => Layer.fresh(Layer.provide(SqlTokenSessions.layer(options), fresh)),
     storage: Effect.as(empty, (options) => Layer.fresh(Layer.provide(SqlTokenSessions.layer(options), open)))
   })
+  rolloutStoreContract(`SqlRollouts.layer on ${name}`, { layer: Layer.fresh(Layer.provide(SqlRollouts.layer, fresh)) })
   jwtKeysContract(`SqlJwtKeys.layer on ${name}`, { layer: Layer.provide(SqlJwtKeys.layer, fresh) })
 }
 
