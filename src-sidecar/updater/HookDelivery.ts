@@ -1,11 +1,14 @@
-/** Brings hooks from the spool to the manager: in order, one after the other, for as long as it takes. */
+/**
+ * Brings hooks from the spool to the manager, in order, for as long as it takes: those that wait together go together, as a
+ * list that the manager records in its order.
+ */
 import { appendFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { HookSpool, Spooled } from "./HookSpool.js"
-import { HookRefused, NoAnswer, Upstream } from "./Upstream.js"
+import { NoAnswer, Upstream } from "./Upstream.js"
 
 /** Between two attempts: doubled each time, up to this. */
 export const RETRY_MOST = Duration.seconds(10)
@@ -44,21 +47,13 @@ export const make = (spool: HookSpool, folder: string): Effect.Effect<HookDelive
         return Effect.logWarning(`hooks wait: ${message}`)
       })
 
-    const deliver = (hook: Spooled) =>
-      upstream.hook(hook.body).pipe(
+    const send = (body: string) =>
+      upstream.hook(body).pipe(
         Effect.tapError((error) => (error instanceof NoAnswer ? trouble(error.message) : Effect.void)),
         Effect.retry({ schedule: retry, while: (error) => error instanceof NoAnswer }),
-        Effect.catchAll((error) =>
-          error instanceof HookRefused
-            ? Effect.zipRight(
-                Effect.logError(
-                  `the manager refuses a hook for good (${error.message}): it is kept in ${refusedOf(folder)}`
-                ),
-                keepRefused(folder, hook)
-              )
-            : Effect.die(error)
-        ),
-        Effect.zipRight(
+        // Those are tried again for ever.
+        Effect.catchTag("NoAnswer", Effect.die),
+        Effect.tap(() =>
           Effect.suspend(() => {
             if (problem === undefined) return Effect.void
             problem = undefined
@@ -67,14 +62,36 @@ export const make = (spool: HookSpool, folder: string): Effect.Effect<HookDelive
         )
       )
 
-    const one = spool.peek.pipe(
+    const deliverOne = (hook: Spooled) =>
+      send(hook.body).pipe(
+        Effect.catchTag("HookRefused", (error) =>
+          Effect.zipRight(
+            Effect.logError(
+              `the manager refuses a hook for good (${error.message}): it is kept in ${refusedOf(folder)}`
+            ),
+            keepRefused(folder, hook)
+          )
+        ),
+        Effect.zipRight(spool.advance(1))
+      )
+
+    const deliver = (hooks: ReadonlyArray<Spooled>) => {
+      const oneByOne = Effect.forEach(hooks, deliverOne, { discard: true })
+      return hooks.length === 1
+        ? oneByOne
+        : send(`[${hooks.map(({ body }) => body).join(",")}]`).pipe(
+            Effect.zipRight(spool.advance(hooks.length)),
+            // One of them is not to its taste, or it is older than lists are.
+            Effect.catchTag("HookRefused", () => oneByOne)
+          )
+    }
+
+    const some = spool.peek.pipe(
       Effect.tapError((error) => trouble(error.message)),
       Effect.retry(retry),
       Effect.orDie,
-      Effect.flatMap(deliver),
-      // Not between the receipt and its note, for what is stopped there would be delivered once more.
-      Effect.zipRight(spool.advance)
+      Effect.flatMap(deliver)
     )
 
-    return { run: Effect.forever(one), problem: Effect.sync(() => problem) }
+    return { run: Effect.forever(some), problem: Effect.sync(() => problem) }
   })

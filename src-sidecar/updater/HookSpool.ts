@@ -39,10 +39,13 @@ export interface Spooled {
 export interface HookSpool {
   /** Keeps a hook, with a `delivery` of the spool's: durable when it returns. */
   readonly append: (event: HookEvent) => Effect.Effect<void, SpoolFull | FileError>
-  /** The oldest that is left; waits for one. The same again until `advance`. One caller only. */
-  readonly peek: Effect.Effect<Spooled, FileError>
-  /** What `peek` gave is done with. */
-  readonly advance: Effect.Effect<void>
+  /**
+   * The oldest that are left, at least one: waits for it. The same again until `advance`. At most a hundred, and some 256 KiB.
+   * One caller only.
+   */
+  readonly peek: Effect.Effect<ReadonlyArray<Spooled>, FileError>
+  /** That many of what `peek` gave are done with. */
+  readonly advance: (count: number) => Effect.Effect<void>
   /** Bytes on disk, of hooks that wait and of some that are done with. */
   readonly size: Effect.Effect<number>
 }
@@ -75,6 +78,9 @@ interface Waiting {
 const SEGMENT = 256 * 1024
 /** Hooks that share one fsync. */
 const BATCH = 100
+/** Hooks that are delivered in one call; the manager takes no more, and no more than 1 MiB. */
+const PORTION = 100
+const PORTION_BYTES = 256 * 1024
 const SAVE_EVERY = Duration.seconds(1)
 
 const NAME = /^(\d{12})\.hooks$/
@@ -105,6 +111,18 @@ const readLines = (
     else bad += 1
   }
   return { lines, bad }
+}
+
+/** As many of the first as go into one call. */
+const portionOf = (hooks: ReadonlyArray<Loaded>): ReadonlyArray<Loaded> => {
+  let count = 0
+  let size = 0
+  for (const { body } of hooks.slice(0, PORTION)) {
+    size += Buffer.byteLength(body)
+    if (count > 0 && size > PORTION_BYTES) break
+    count += 1
+  }
+  return hooks.slice(0, count)
 }
 
 /** Opens the spool of a folder, which is made when it isn't there; appends and saves until the scope closes. */
@@ -275,9 +293,8 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
       }
     }
 
-    const next: Effect.Effect<Loaded, FileError> = Effect.suspend(() => {
-      const first = loaded[0]
-      if (first !== undefined) return Effect.succeed(first)
+    const next: Effect.Effect<ReadonlyArray<Loaded>, FileError> = Effect.suspend(() => {
+      if (loaded.length > 0) return Effect.succeed(portionOf(loaded))
       const segment = segments[0]
       if (segment !== undefined && offset < segment.end) {
         const from = offset
@@ -328,10 +345,11 @@ export const make = (options: SpoolOptions): Effect.Effect<HookSpool, FileError,
           return yield* Deferred.await(done)
         }),
       peek: next,
-      advance: Effect.sync(() => {
-        const done = loaded.shift()
-        if (done !== undefined && done.segment === segments[0]) offset = done.end
-      }),
+      advance: (count) =>
+        Effect.sync(() => {
+          const done = loaded.splice(0, count).at(-1)
+          if (done !== undefined && done.segment === segments[0]) offset = done.end
+        }),
       size: Effect.sync(total)
     }
   })

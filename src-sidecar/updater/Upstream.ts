@@ -1,4 +1,4 @@
-/** The manager, as the relay calls it: one hook, one question. */
+/** The manager, as the relay calls it: with hooks, and with a question. */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
@@ -16,7 +16,7 @@ import type { Settings } from "./Settings.js"
  */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly message: string; readonly late: boolean }> {}
 
-/** The manager itself says that it will never take this hook. */
+/** The manager itself says that it will never take this. */
 export class HookRefused extends Data.TaggedError("HookRefused")<{ readonly message: string }> {}
 
 export type Decision =
@@ -25,7 +25,7 @@ export type Decision =
   | { readonly _tag: "Deny"; readonly status: number; readonly body: string }
 
 export interface UpstreamShape {
-  /** `body`: JSON. Returns when the manager has it for good. */
+  /** `body`: a hook in JSON, or a list of them. Returns when the manager has it for good. */
   readonly hook: (body: string) => Effect.Effect<void, NoAnswer | HookRefused>
   /** `body`: MediaMTX's question as it came. */
   readonly decide: (body: string, within: Duration.Duration) => Effect.Effect<Decision, NoAnswer>

@@ -14,7 +14,13 @@ export class HooksApi extends HttpApiGroup.make("hooks")
   .add(
     HttpApiEndpoint.post("publish", "/hooks")
       .setUrlParams(NodeParams)
-      .setPayload(Schema.Union(HookEvent, HookFormFields.pipe(HttpApiSchema.withEncoding({ kind: "UrlParams" }))))
+      .setPayload(
+        Schema.Union(
+          HookEvent,
+          Schema.Array(HookEvent).pipe(Schema.minItems(1), Schema.maxItems(100)),
+          HookFormFields.pipe(HttpApiSchema.withEncoding({ kind: "UrlParams" }))
+        )
+      )
       .addSuccess(HttpApiSchema.NoContent)
       .addError(InvalidRequest)
       .addError(PayloadTooLarge)
@@ -22,6 +28,9 @@ export class HooksApi extends HttpApiGroup.make("hooks")
       .addError(Unavailable)
       .middleware(NodeAccess)
       .annotate(OpenApi.Summary, "Report a hook")
-      .annotate(OpenApi.Description, "Answered with 204 when the event is durable.")
+      .annotate(
+        OpenApi.Description,
+        "Answered with 204 when the event is durable. A list is recorded in its order; when one of it can't be stored, neither is any after it."
+      )
   )
   .annotate(OpenApi.Description, "What nodes report by their lifecycle hooks") {}

@@ -114,6 +114,37 @@ const hookError = (error: HookDecodeError, form: boolean): InvalidRequest => {
   return invalid("hook", form ? issues.map((issue) => ({ ...issue, field: formName(issue.field) })) : issues)
 }
 
+/** Hooks that one body may have. */
+const MAX_HOOKS = 100
+
+/** Whether the body is a list of hooks, as a relay gives several at once. */
+export const isHookList = (request: HotRequest): boolean => {
+  const { body } = request
+  const first = typeof body === "string" ? body.charCodeAt(0) : body === TooLarge ? 0 : body[0]
+  return first === 0x5b && mediaType(request) === JSON_TYPE
+}
+
+/** A list of hooks, in the order in which they are to be recorded. All of them are as they should be, or none is taken. */
+export const hookList = (request: HotRequest): Either.Either<ReadonlyArray<HookEvent>, ApiError> => {
+  const refused = unsupported(request, JSON_TYPE, jsonOnly)
+  if (refused !== undefined) return Either.left(refused)
+  const text = textOf(request)
+  if (typeof text !== "string") return Either.left(text)
+  const json = parseJson(text)
+  if (json === NOT_JSON || !Array.isArray(json)) return Either.left(notJson())
+  if (json.length > MAX_HOOKS) {
+    return Either.left(invalidField("body", "", `has ${json.length} hooks`, `at most ${MAX_HOOKS} of them`))
+  }
+  const events: Array<HookEvent> = []
+  // An empty one is told what it is not, like anything else that is no hook.
+  for (const item of json.length === 0 ? [json] : json) {
+    const decoded = decodeJson(item)
+    if (Either.isLeft(decoded)) return Either.left(hookError(decoded.left, false))
+    events.push(decoded.right)
+  }
+  return Either.right(events)
+}
+
 /** A report of a hook: a form or JSON. Its query is as it came, with whatever secrets are in it. */
 export const hookBody = (request: HotRequest): Either.Either<HookEvent, ApiError> => {
   const type = mediaType(request)

@@ -24,7 +24,7 @@ import { redactQuery } from "../mediamtx/QueryString.js"
 import { type AuthDecision, AuthPolicy } from "../services/AuthPolicy.js"
 import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } from "../services/ConfigRenderer.js"
 import { FleetState } from "../services/FleetState.js"
-import { HookBus } from "../services/HookBus.js"
+import { HookBus, type HookBusError } from "../services/HookBus.js"
 import { NodeCommands } from "../services/NodeCommands.js"
 import { NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
@@ -43,7 +43,7 @@ import {
 import * as AuthCall from "./AuthCall.js"
 import * as ConfigReply from "./ConfigReply.js"
 import { internalError } from "./Defect.js"
-import { authBody, type HotRequest, hookBody, jsonBody } from "./HotRequest.js"
+import { authBody, type HotRequest, hookBody, hookList, isHookList, jsonBody } from "./HotRequest.js"
 import * as HotResponse from "./HotResponse.js"
 import type { HeartbeatReply } from "./NodesApi.js"
 import { ConfigParams, fromParamsError, NodeParams, NodePath } from "./Params.js"
@@ -311,28 +311,56 @@ export const make = Effect.gen(function* () {
     return allowed
   }
 
-  const hooks = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
-    const node = nodeOf(Query.parseRemembered(request.query))
-    if (typeof node !== "string") return refuse(node)
-    const decoded = hookBody(request)
-    if (Either.isLeft(decoded)) return refuse(decoded.left)
-    observeCall(node, "hook", request)
-    const event = decoded.right
+  const noteToken = (node: NodeId, event: HookEvent): void => {
     if ("query" in event && "id" in event && event.query !== "") {
       const claims = claimsInQuery(event.query)
       if (claims !== undefined) tokens.unsafeNote(node, event.id, claims)
     }
+  }
+
+  const notStored = (error: HookBusError): Effect.Effect<HotResponse.HotResponse> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const first = writeFailedAt === undefined
+      writeFailedAt = now
+      const answer = refuse(
+        new Unavailable({ message: "the event could not be stored; it was not recorded", retryAfter: RETRY_AFTER })
+      )
+      return first ? Effect.zipRight(Effect.logError("a hook could not be stored", error), answer) : answer
+    })
+
+  /**
+   * One after the other, and none after one that could not be stored: a relay begins with the first of them again, and the
+   * number of the last one that is recorded tells which were.
+   */
+  const severalHooks = (node: NodeId, request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const decoded = hookList(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
+    observeCall(node, "hook", request)
+    return Effect.matchEffect(
+      Effect.forEach(
+        decoded.right,
+        (event) => {
+          noteToken(node, event)
+          return Effect.map(bus.publish(node, redacted(event)), ({ duplicate }) => published(duplicate))
+        },
+        { discard: true }
+      ),
+      { onSuccess: () => allowed, onFailure: notStored }
+    )
+  }
+
+  const hooks = (request: HotRequest): Effect.Effect<HotResponse.HotResponse> => {
+    const node = nodeOf(Query.parseRemembered(request.query))
+    if (typeof node !== "string") return refuse(node)
+    if (isHookList(request)) return severalHooks(node, request)
+    const decoded = hookBody(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
+    observeCall(node, "hook", request)
+    const event = decoded.right
+    noteToken(node, event)
     return Effect.matchEffect(bus.publish(node, redacted(event)), {
       onSuccess: (result) => published(result.duplicate),
-      onFailure: (error) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const first = writeFailedAt === undefined
-          writeFailedAt = now
-          const answer = refuse(
-            new Unavailable({ message: "the event could not be stored; it was not recorded", retryAfter: RETRY_AFTER })
-          )
-          return first ? Effect.zipRight(Effect.logError("a hook could not be stored", error), answer) : answer
-        })
+      onFailure: notStored
     })
   }
 

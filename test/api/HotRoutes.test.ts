@@ -256,6 +256,29 @@ for (const [name, door] of Object.entries(doors)) {
         })
       )
 
+      it.effect("takes a list of hooks in its order, all or none of what is not right, and each delivery once", () =>
+        Effect.gen(function* () {
+          const hook = (n: number) => ({
+            event: "init" as const,
+            path: `p${n}`,
+            occurredAt: "2026-01-31T12:00:00.000Z",
+            delivery: `run-of-list.${n}`
+          })
+          const list = (hooks: ReadonlyArray<unknown>) => post(JSON.stringify(hooks), JSON_TYPE)
+          assert.strictEqual((yield* list([hook(1), hook(2)])).status, 204)
+          const { cursor = 0 } = (yield* lastRecord) ?? {}
+          assert.strictEqual((yield* list([hook(1), hook(2), hook(3), { ...hook(4), event: "ready" }])).status, 400)
+          assert.strictEqual((yield* list(Array.from({ length: 101 }, (_, n) => hook(n + 1)))).status, 400)
+          assert.strictEqual((yield* post("[", JSON_TYPE)).status, 400)
+          assert.strictEqual((yield* lastRecord)?.cursor, cursor)
+          assert.strictEqual((yield* list([hook(1), hook(2), hook(3)])).status, 204)
+          assert.strictEqual((yield* list([])).status, 400)
+          const record = yield* lastRecord
+          assert.strictEqual(record?.cursor, cursor + 1)
+          assert.deepStrictEqual(record?.event, hook(3))
+        })
+      )
+
       it.effect("takes JSON", () =>
         Effect.gen(function* () {
           const body = JSON.stringify({

@@ -23,6 +23,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import type { HookEvent } from "../../src/mediamtx/HookEvent.js"
+import type { FileError } from "../../src-sidecar/support/ReplaceFile.js"
 import { type HookSpool, make } from "../../src-sidecar/updater/HookSpool.js"
 
 const folder = Effect.acquireRelease(
@@ -37,13 +38,16 @@ const session = <A, E>(path: string, use: (spool: HookSpool) => Effect.Effect<A,
   Effect.scoped(Effect.flatMap(make({ folder: path, limit }), use))
 
 /** Up to `count` hooks, each done with. */
-const take = (spool: HookSpool, count: number) =>
-  Effect.forEach(Array.from({ length: count }), () =>
-    Effect.zipLeft(
-      Effect.map(spool.peek, ({ body }) => body),
-      spool.advance
-    )
-  )
+const take = (spool: HookSpool, count: number): Effect.Effect<ReadonlyArray<string>, FileError> =>
+  Effect.gen(function* () {
+    const bodies: Array<string> = []
+    while (bodies.length < count) {
+      const hooks = (yield* spool.peek).slice(0, count - bodies.length)
+      bodies.push(...hooks.map(({ body }) => body))
+      yield* spool.advance(hooks.length)
+    }
+    return bodies
+  })
 
 /** All that are left; the spool itself waits for more. */
 const drain = (spool: HookSpool) =>
@@ -51,8 +55,7 @@ const drain = (spool: HookSpool) =>
     yield* spool.append(hook(999_999))
     const bodies: Array<string> = []
     for (;;) {
-      const { body } = yield* spool.peek
-      yield* spool.advance
+      const [body = ""] = yield* take(spool, 1)
       if (numberOf(body) === 999_999) return bodies
       bodies.push(body)
     }
@@ -67,10 +70,11 @@ describe("HookSpool", () => {
         Effect.gen(function* () {
           const early = yield* Effect.fork(spool.peek)
           yield* spool.append(hook(0))
-          const first = yield* Fiber.join(early)
-          assert.deepStrictEqual(yield* spool.peek, first)
+          const [first = { body: "" }, ...others] = yield* Fiber.join(early)
+          assert.deepStrictEqual(others, [])
+          assert.deepStrictEqual(yield* spool.peek, [first])
           assert.deepInclude(JSON.parse(first.body), { event: "init", path: "p0" })
-          yield* spool.advance
+          yield* spool.advance(1)
           yield* Effect.forEach([1, 2, 3], (n) => spool.append(hook(n)))
           const bodies = yield* take(spool, 3)
           assert.deepStrictEqual(bodies.map(numberOf), [1, 2, 3])
@@ -148,6 +152,33 @@ describe("HookSpool", () => {
           )
           assert.deepStrictEqual(yield* drain(spool), [])
           assert.isAtMost(segments(path).length, 2)
+        })
+      )
+    })
+  )
+
+  it.scoped("gives what waits in portions, by number and by size", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      yield* session(path, (spool) =>
+        Effect.gen(function* () {
+          const append = (n: number, size: number) => spool.append(hook(n, size))
+          yield* Effect.forEach(Array.from({ length: 150 }), (_, n) => append(n, 0), { concurrency: "unbounded" })
+          assert.strictEqual((yield* spool.peek).length, 100)
+          yield* take(spool, 150)
+          yield* Effect.forEach([0, 1, 2], (n) => append(n, 60_000), { concurrency: "unbounded" })
+          yield* Effect.forEach([3, 4], (n) => append(n, 200_000), { concurrency: "unbounded" })
+          const portions: Array<number> = []
+          while (portions.reduce((sum, count) => sum + count, 0) < 5) {
+            const hooks = yield* spool.peek
+            portions.push(hooks.length)
+            assert.isBelow(
+              hooks.reduce((sum, { body }) => sum + body.length, 0),
+              300_000
+            )
+            yield* spool.advance(hooks.length)
+          }
+          assert.isAbove(portions.length, 1)
         })
       )
     })

@@ -65,7 +65,7 @@ describe("the relay", () => {
     return manager
   }
   const hooksOf = (manager: ScriptedServer): ReadonlyArray<Hook> =>
-    manager.asked.filter(({ url }) => url.startsWith("/hooks")).map(({ body }) => JSON.parse(body))
+    manager.asked.filter(({ url }) => url.startsWith("/hooks")).flatMap(({ body }) => JSON.parse(body))
   const questionsOf = (manager: ScriptedServer) => manager.asked.filter(({ url }) => url.startsWith("/auth"))
   const beatsOf = (manager: ScriptedServer): ReadonlyArray<Beat> =>
     manager.asked.filter(({ url }) => url.includes("/heartbeat")).map(({ body }) => JSON.parse(body))
@@ -215,7 +215,7 @@ describe("the relay", () => {
       await eventually(`an attempt that gets ${name}`, async () => hooksOf(manager).length > begun)
       const receipts: Array<Hook> = []
       manager.hook = (response, asked) => {
-        receipts.push(JSON.parse(asked.body))
+        receipts.push(...[JSON.parse(asked.body)].flat())
         response.writeHead(204).end()
       }
       await eventually(`a receipt after ${name}`, async () => receipts.length === 1)

@@ -14,7 +14,7 @@ import { type ApiError, MethodNotAllowed, NotFound, Unauthorized } from "../../a
 import * as AuthCall from "../../api/AuthCall.js"
 import * as ConfigReply from "../../api/ConfigReply.js"
 import { internalError } from "../../api/Defect.js"
-import { authBody, type HotRequest, hookBody } from "../../api/HotRequest.js"
+import { authBody, type HotRequest, hookBody, hookList, isHookList } from "../../api/HotRequest.js"
 import * as HotResponse from "../../api/HotResponse.js"
 import * as Query from "../../api/Query.js"
 import { invalidField } from "../../api/RequestIssues.js"
@@ -154,7 +154,16 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     return equal(secret, key) ? undefined : unknownCredential
   }
 
+  /** One after the other, and none after one that failed. */
+  const severalHooks = async (node: NodeId | undefined, request: HotRequest): Promise<HotResponse.HotResponse> => {
+    const decoded = hookList(request)
+    if (Either.isLeft(decoded)) return refuse(decoded.left)
+    for (const event of decoded.right) await on?.(...hookArguments(node, event))
+    return HotResponse.noContent
+  }
+
   const hooks = (node: NodeId | undefined, request: HotRequest): Reply => {
+    if (isHookList(request)) return severalHooks(node, request).catch(failure)
     const decoded = hookBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     try {
