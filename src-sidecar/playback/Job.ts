@@ -13,6 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
 import type { FailureReason, WorkerJob, WorkerReport } from "../../src/api/PlaybackWire.js"
@@ -171,13 +172,14 @@ const process = Effect.fnUntraced(function* (
    * was found to be whole.
    */
   let sentEarly = 0
-  let ahead: Fiber.Fiber<Ahead, Cause.UnknownException | JobFailed | LeaseGone> | undefined
+  let ahead: Ahead | undefined
   const uploadEarly = Effect.fnUntraced(function* (part: string, file: string) {
     const begun = yield* Deferred.make<void>()
+    const joined = yield* Deferred.make<Joined, Cause.UnknownException>()
     let growing: Growing | undefined
     let there = 0
     let ended = false
-    const outcome = yield* Effect.gen(function* () {
+    const uploaded = yield* Effect.gen(function* () {
       yield* Deferred.await(begun)
       const handle = yield* Effect.acquireRelease(
         Effect.tryPromise(() => open(part, "r")),
@@ -188,19 +190,20 @@ const process = Effect.fnUntraced(function* (
       made.grown(there)
       if (ended) made.end()
       const clip = yield* Effect.tryPromise(() => joinGrowing(made, file))
-      const uploaded = yield* store(context, job, files, clip, patience, (bytes) => {
+      yield* Deferred.succeed(joined, clip)
+      return yield* store(context, job, files, clip, patience, (bytes) => {
         sentEarly = bytes
         if (progress.phase === "uploading") progress.bytes = bytes
       })
-      return { clip, uploaded }
     }).pipe(
       // What failed before all of it was there may do better then.
       Effect.catchTag("JobFailed", (error) => Effect.fail(ended ? error : new Cause.UnknownException(error))),
+      Effect.onError(() => Deferred.fail(joined, new Cause.UnknownException(undefined, "it can't be told yet"))),
       Effect.scoped,
       Effect.fork
     )
     return {
-      outcome,
+      ahead: { joined, uploaded } satisfies Ahead,
       written: (total: number) => {
         if (there === 0) Deferred.unsafeDone(begun, Effect.void)
         there = total
@@ -238,7 +241,7 @@ const process = Effect.fnUntraced(function* (
       }
       const attempt = Effect.gen(function* () {
         const early = alone && job.format === "mp4" ? yield* uploadEarly(part, file) : undefined
-        ahead = early?.outcome
+        ahead = early?.ahead
         yield* mediamtx
           .fetch({
             path: job.path,
@@ -259,7 +262,7 @@ const process = Effect.fnUntraced(function* (
       }).pipe(
         Effect.onError(() =>
           Effect.zipRight(
-            Effect.suspend(() => (ahead === undefined ? Effect.void : Fiber.interrupt(ahead))),
+            Effect.suspend(() => (ahead === undefined ? Effect.void : Fiber.interrupt(ahead.uploaded))),
             files.discard(part)
           )
         )
@@ -306,7 +309,10 @@ const process = Effect.fnUntraced(function* (
   )
 
   const cuts = yield* cutAll
-  const { clip, used } = yield* assemble(cuts, job.format)
+  const early = ahead === undefined ? Option.none() : yield* Effect.option(Deferred.await(ahead.joined))
+  const { clip, used } = Option.isSome(early)
+    ? { clip: asFiles(early.value), used: cuts }
+    : yield* assemble(cuts, job.format)
   const gaps = gapsBetween(
     window,
     used.map(({ interval }) => interval)
@@ -323,10 +329,7 @@ const process = Effect.fnUntraced(function* (
   )
   const uploaded = yield* ahead === undefined
     ? anew
-    : Fiber.join(ahead).pipe(
-        Effect.flatMap((early) => (isSame(early.clip, clip) ? Effect.succeed(early.uploaded) : anew)),
-        Effect.catchTag("UnknownException", () => anew)
-      )
+    : Fiber.join(ahead.uploaded).pipe(Effect.catchTag("UnknownException", () => anew))
   yield* Effect.logDebug(`job ${job.id}: uploaded`)
   return {
     status: "done",
@@ -338,23 +341,20 @@ const process = Effect.fnUntraced(function* (
   }
 })
 
-/** A clip that was uploaded while it was still coming in. */
+/** A clip that is being uploaded while it comes in. */
 interface Ahead {
-  readonly clip: Joined
-  readonly uploaded: UploadedInParts | undefined
+  /** What it will be, as far as its tables tell. Fails when they don't. */
+  readonly joined: Deferred.Deferred<Joined, Cause.UnknownException>
+  readonly uploaded: Fiber.Fiber<UploadedInParts | undefined, Cause.UnknownException | JobFailed | LeaseGone>
 }
 
-/** Whether the bytes are the same, given the same file: then only the tables in front can differ. */
-const isSame = (early: Joined, clip: Joined): boolean => {
-  const [tables] = early.parts
-  const [head] = clip.parts
-  return (
-    early.size === clip.size &&
-    tables instanceof Uint8Array &&
-    head instanceof Uint8Array &&
-    Buffer.compare(tables, head) === 0
+/** The same when all of it is there, under its final name. */
+const asFiles = ({ parts, ...joined }: Joined): Joined => ({
+  ...joined,
+  parts: parts.map((part) =>
+    part instanceof Uint8Array ? part : { path: part.path, start: part.start, end: part.end }
   )
-}
+})
 
 /** Brings the clip to the storage: in one piece, or in parts, which the report is to name. */
 const store = (

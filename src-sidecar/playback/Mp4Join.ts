@@ -7,6 +7,7 @@
  */
 import type { FileHandle } from "node:fs/promises"
 import * as Data from "effect/Data"
+import { tidyAfter } from "../support/Memory.js"
 import type { Growing } from "./Growing.js"
 import {
   type Box,
@@ -58,10 +59,11 @@ interface Track {
   readonly entries: ReadonlyArray<Buffer>
   /** In the time scale, one for each sample. */
   readonly durations: Uint32Array
-  readonly compositionOffsets: Int32Array
+  /** Undefined: none has any. */
+  readonly compositionOffsets: Int32Array | undefined
   readonly sizes: Uint32Array
-  /** One for each sample: 1 where decoding can begin. */
-  readonly sync: Uint8Array
+  /** Numbers, from 1, of the samples where decoding can begin. Undefined: all of them. */
+  readonly sync: Uint32Array | undefined
   readonly chunks: ReadonlyArray<{ readonly offset: number; readonly samples: number; readonly entry: number }>
   /** In the time scale: what lies before the first frame that is shown. */
   readonly skip: number
@@ -132,16 +134,17 @@ const readTrack = (bytes: Buffer, trak: Box): Track => {
   const timed = spread(bytes, need(find(stbl, "stts"), "stts"), durations, (at) => bytes.readUInt32BE(at))
   if (timed < samples) throw new Mp4Error("a track has samples without a time")
 
-  const compositionOffsets = new Int32Array(samples)
   const ctts = find(stbl, "ctts")
-  if (ctts !== undefined) spread(bytes, ctts, compositionOffsets, (at) => bytes.readInt32BE(at))
+  const compositionOffsets = ctts === undefined ? undefined : new Int32Array(samples)
+  if (ctts !== undefined && compositionOffsets !== undefined) {
+    spread(bytes, ctts, compositionOffsets, (at) => bytes.readInt32BE(at))
+  }
 
-  const sync = new Uint8Array(samples)
   const stss = find(stbl, "stss")
-  if (stss === undefined) sync.fill(1)
-  else {
+  let sync: Uint32Array | undefined
+  if (stss !== undefined) {
     const { at, count } = rows(bytes, stss, 4)
-    for (let i = 0; i < count; i++) sync[bytes.readUInt32BE(at + i * 4) - 1] = 1
+    sync = Uint32Array.from({ length: count }, (_, i) => bytes.readUInt32BE(at + i * 4))
   }
 
   const wide = stco === undefined
@@ -230,18 +233,28 @@ const readMovie = async (path: string, file: FileHandle, top: ReadonlyArray<Box>
 // ---------------------------------------------------------------------------------------------------------------------
 // Writing
 
+/** A box that is not in one piece yet. */
+interface Pieces {
+  readonly size: number
+  readonly bytes: ReadonlyArray<Uint8Array>
+}
+type Body = Uint8Array | Pieces
+
+const sizeOf = (body: Body): number => (body instanceof Uint8Array ? body.byteLength : body.size)
+const bytesOf = (body: Body): ReadonlyArray<Uint8Array> => (body instanceof Uint8Array ? [body] : body.bytes)
+
 const word = (value: number): Buffer => {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32BE(value >>> 0)
   return bytes
 }
 
-const box = (type: string, ...body: ReadonlyArray<Uint8Array>): Buffer => {
-  const size = 8 + body.reduce((sum, part) => sum + part.byteLength, 0)
-  return Buffer.concat([word(size), Buffer.from(type, "latin1"), ...body], size)
+const box = (type: string, ...body: ReadonlyArray<Body>): Pieces => {
+  const size = 8 + body.reduce((sum, part) => sum + sizeOf(part), 0)
+  return { size, bytes: [word(size), Buffer.from(type, "latin1"), ...body.flatMap(bytesOf)] }
 }
 
-const fullBox = (type: string, version: number, ...body: ReadonlyArray<Uint8Array>): Buffer =>
+const fullBox = (type: string, version: number, ...body: ReadonlyArray<Body>): Pieces =>
   box(type, Buffer.from([version, 0, 0, 0]), ...body)
 
 const words = (values: ArrayLike<number>): Buffer => {
@@ -275,7 +288,9 @@ interface Made {
   readonly durations: Array<Uint32Array>
   readonly compositionOffsets: Array<Int32Array>
   readonly sizes: Array<Uint32Array>
-  readonly sync: Array<number>
+  readonly sync: Array<Uint32Array>
+  /** Decoding can begin at every sample so far. */
+  allSync: boolean
   readonly chunks: Array<{ readonly movie: number; readonly offset: number; readonly samples: number; entry: number }>
   samples: number
   /** In the time scale. */
@@ -322,16 +337,27 @@ const append = (made: Made, track: Track, movie: number, offset: number, movieSc
   } else made.end = -track.skip + Math.round((track.pause / movieScale) * track.timeScale)
   made.end += total(durations)
   made.durations.push(durations)
-  made.compositionOffsets.push(track.compositionOffsets)
+  const samples = track.sizes.length
+  if (track.compositionOffsets !== undefined || made.compositionOffsets.length > 0) {
+    if (made.compositionOffsets.length === 0 && made.samples > 0)
+      made.compositionOffsets.push(new Int32Array(made.samples))
+    made.compositionOffsets.push(track.compositionOffsets ?? new Int32Array(samples))
+  }
   made.sizes.push(track.sizes)
-  for (const [index, flag] of track.sync.entries()) if (flag === 1) made.sync.push(made.samples + index + 1)
+  if (!made.allSync || track.sync !== undefined) {
+    const upTo = (length: number) => Uint32Array.from({ length }, (_, i) => i + 1)
+    if (made.allSync && made.samples > 0) made.sync.push(upTo(made.samples))
+    made.allSync = false
+    made.sync.push((track.sync ?? upTo(samples)).map((number) => made.samples + number))
+  }
   for (const chunk of track.chunks) {
     made.chunks.push({ movie, offset: chunk.offset, samples: chunk.samples, entry: indices[chunk.entry - 1] ?? 1 })
   }
-  made.samples += track.sizes.length
+  made.samples += samples
 }
 
 const concatUint32 = (arrays: ReadonlyArray<Uint32Array>): Uint32Array => {
+  if (arrays.length === 1 && arrays[0] !== undefined) return arrays[0]
   const all = new Uint32Array(arrays.reduce((sum, array) => sum + array.length, 0))
   let at = 0
   for (const array of arrays) {
@@ -342,6 +368,7 @@ const concatUint32 = (arrays: ReadonlyArray<Uint32Array>): Uint32Array => {
 }
 
 const concatInt32 = (arrays: ReadonlyArray<Int32Array>): Int32Array => {
+  if (arrays.length === 1 && arrays[0] !== undefined) return arrays[0]
   const all = new Int32Array(arrays.reduce((sum, array) => sum + array.length, 0))
   let at = 0
   for (const array of arrays) {
@@ -351,7 +378,7 @@ const concatInt32 = (arrays: ReadonlyArray<Int32Array>): Int32Array => {
   return all
 }
 
-const sampleTable = (made: Made, place: (movie: number, offset: number) => number, wide: boolean): Buffer => {
+const sampleTable = (made: Made, place: (movie: number, offset: number) => number, wide: boolean): Pieces => {
   const runs: Array<number> = []
   let samples = -1
   let entry = -1
@@ -366,12 +393,13 @@ const sampleTable = (made: Made, place: (movie: number, offset: number) => numbe
   const compositionOffsets = concatInt32(made.compositionOffsets)
   const composition = compositionOffsets.some((value) => value !== 0) ? runLengths(compositionOffsets) : undefined
   const sizes = concatUint32(made.sizes)
+  const sync = concatUint32(made.sync)
   return box(
     "stbl",
     fullBox("stsd", 0, word(made.entries.length), ...made.entries),
     fullBox("stts", 0, word(times.length / 2), words(times)),
     ...(composition === undefined ? [] : [fullBox("ctts", 1, word(composition.length / 2), words(composition))]),
-    ...(made.sync.length === made.samples ? [] : [fullBox("stss", 0, word(made.sync.length), words(made.sync))]),
+    ...(made.allSync ? [] : [fullBox("stss", 0, word(sync.length), words(sync))]),
     fullBox("stsc", 0, word(runs.length / 3), words(runs)),
     fullBox("stsz", 0, word(0), word(sizes.length), words(sizes)),
     wide
@@ -399,7 +427,7 @@ const rebuild = (
   movieScale: number,
   place: (movie: number, offset: number) => number,
   wide: boolean
-): Buffer => {
+): Pieces => {
   const { template } = made
   const media = total(concatUint32(made.durations))
   const shown = Math.round((made.end / template.timeScale) * movieScale)
@@ -407,7 +435,7 @@ const rebuild = (
   if (template.pause > 0) edits.push(template.pause, -1, 0x10000)
   edits.push(shown - template.pause, template.skip, 0x10000)
   const edts = box("edts", fullBox("elst", 0, word(edits.length / 3), words(edits)))
-  const rewrite = (parent: Box, replace: (child: Box) => Uint8Array | undefined): Buffer =>
+  const rewrite = (parent: Box, replace: (child: Box) => Body | undefined): Pieces =>
     box(
       parent.type,
       ...childrenOf(bytes, parent).flatMap((child) => {
@@ -418,7 +446,7 @@ const rebuild = (
   return rewrite(trak, (child) => {
     switch (child.type) {
       case "tkhd":
-        return Buffer.concat([withDuration(bytes, child, shown, [16, 24]), edts])
+        return { size: child.size + edts.size, bytes: [withDuration(bytes, child, shown, [16, 24]), ...edts.bytes] }
       case "edts":
         return undefined
       case "mdia":
@@ -435,6 +463,21 @@ const rebuild = (
   })
 }
 
+/** The media begins behind these tables, whose length is known only now. */
+const shiftChunks = (head: Buffer, moovAt: number, wide: boolean): void => {
+  const [moov] = boxesIn(head, moovAt, moovAt + head.readUInt32BE(moovAt))
+  if (moov === undefined) return
+  for (const trak of childrenOf(head, moov).filter(({ type }) => type === "trak")) {
+    const table = descend(head, childrenOf(head, trak), "mdia", "minf", "stbl", wide ? "co64" : "stco")
+    if (table === undefined) continue
+    const { at, count } = rows(head, table, wide ? 8 : 4)
+    for (let i = 0; i < count; i++) {
+      if (wide) head.writeBigUInt64BE(head.readBigUInt64BE(at + i * 8) + BigInt(head.length), at + i * 8)
+      else head.writeUInt32BE(head.readUInt32BE(at + i * 4) + head.length, at + i * 4)
+    }
+  }
+}
+
 const assemble = (movies: ReadonlyArray<Movie>): Joined => {
   const [first] = movies
   if (first === undefined) throw new NotJoinable("there is nothing to join")
@@ -446,6 +489,7 @@ const assemble = (movies: ReadonlyArray<Movie>): Joined => {
       compositionOffsets: [],
       sizes: [],
       sync: [],
+      allSync: true,
       chunks: [],
       samples: 0,
       end: 0
@@ -474,37 +518,34 @@ const assemble = (movies: ReadonlyArray<Movie>): Joined => {
       media += end - start
     }
   }
-  const place = (base: number) => (movie: number, offset: number) => {
+  const place = (movie: number, offset: number) => {
     const range = ranges.find((range) => range.movie === movie && offset >= range.start && offset < range.end)
     if (range === undefined) throw new Mp4Error("a chunk lies outside of the media")
-    return base + range.at + offset - range.start
+    return range.at + offset - range.start
   }
 
   const bytes = first.moov
   const [outer] = boxesIn(bytes, 0, bytes.length)
   const children = outer === undefined ? [] : childrenOf(bytes, outer)
   const wide = media > 0xf0000000
-  const moov = (base: number): Buffer => {
-    let track = -1
-    return box(
-      "moov",
-      ...children.map((child) => {
-        if (child.type === "mvhd") {
-          return withDuration(bytes, child, Math.round((duration / 1000) * first.timeScale), [12, 20])
-        }
-        if (child.type !== "trak") return verbatim(bytes, child)
-        track++
-        const of = made[track]
-        return of === undefined ? verbatim(bytes, child) : rebuild(bytes, child, of, first.timeScale, place(base), wide)
-      })
-    )
-  }
+  let track = -1
+  const moov = box(
+    "moov",
+    ...children.map((child): Body => {
+      if (child.type === "mvhd") {
+        return withDuration(bytes, child, Math.round((duration / 1000) * first.timeScale), [12, 20])
+      }
+      if (child.type !== "trak") return verbatim(bytes, child)
+      track++
+      const of = made[track]
+      return of === undefined ? verbatim(bytes, child) : rebuild(bytes, child, of, first.timeScale, place, wide)
+    })
+  )
   const mdatHeader = wide
     ? Buffer.concat([word(1), Buffer.from("mdat", "latin1"), longs([media + 16])])
     : Buffer.concat([word(media + 8), Buffer.from("mdat", "latin1")])
-  // Offsets have one width: the tables are as long with any base.
-  const base = first.ftyp.length + moov(0).length + mdatHeader.length
-  const head = Buffer.concat([first.ftyp, moov(base), mdatHeader])
+  const head = Buffer.concat([first.ftyp, ...moov.bytes, mdatHeader])
+  shiftChunks(head, first.ftyp.length, wide)
   const parts: ReadonlyArray<BodyPart> = [
     head,
     ...ranges.map(({ end, movie, start }) => ({ path: movies[movie]?.path ?? "", start, end }))
@@ -612,6 +653,7 @@ export const joinGrowing = async (growing: Growing, path: string): Promise<Joine
       if (box.type !== "mdat") await growing.reached(at)
     }
     const { parts, ...joined } = assemble([await readMovie(path, growing.file, top)])
+    tidyAfter(find(top, "moov")?.size ?? 0)
     return { ...joined, parts: parts.map((part) => (part instanceof Uint8Array ? part : { ...part, growing })) }
   } catch (error) {
     throw fromRangeError(error)

@@ -8,17 +8,26 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
 const EVERY = 4 * 1024 * 1024
+const LARGE = 256 * 1024
 
-let collect: ((options: { readonly type: "minor" }) => void) | undefined
+type Collect = (options: { readonly type: "minor" | "major" }) => void
 
-const collector = (): ((options: { readonly type: "minor" }) => void) => {
+let collect: Collect | undefined
+
+const collector = (): Collect => {
   if (collect !== undefined) return collect
   setFlagsFromString("--expose-gc")
   const found: unknown = runInNewContext("gc")
   setFlagsFromString("--no-expose-gc")
-  const made = typeof found === "function" ? (options: { readonly type: "minor" }) => void found(options) : () => {}
+  const made =
+    typeof found === "function" ? (options: { readonly type: "minor" | "major" }) => void found(options) : () => {}
   collect = made
   return made
+}
+
+/** To be told when so many bytes were worked on that they, and what was made of them, should not wait to be found. */
+export const tidyAfter = (bytes: number): void => {
+  if (bytes >= LARGE) collector()({ type: "major" })
 }
 
 /** To be told of all bytes that come and go. */
