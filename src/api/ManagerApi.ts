@@ -21,6 +21,7 @@ import { PlanApi } from "./PlanApi.js"
 import { PlaybackApi } from "./PlaybackApi.js"
 import { RecordingsApi } from "./RecordingsApi.js"
 import { RevisionsApi } from "./RevisionsApi.js"
+import { RolloutsApi } from "./RolloutsApi.js"
 import { SessionsApi } from "./SessionsApi.js"
 import { StateApi } from "./StateApi.js"
 import { StreamsApi } from "./StreamsApi.js"
@@ -32,6 +33,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(HooksApi)
   .add(NodesApi)
   .add(SessionsApi)
+  .add(RolloutsApi)
   .add(StateApi)
   .add(PlanApi)
   .add(RevisionsApi)

@@ -47,6 +47,7 @@ import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
 import * as Query from "./Query.js"
 import { jsonBody, revisionsGroup } from "./RevisionsHttp.js"
+import { rolloutsGroup } from "./RolloutsHandlers.js"
 import * as RouteTable from "./RouteTable.js"
 import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
 import { sessionsGroup } from "./SessionsHandlers.js"
@@ -415,6 +416,7 @@ const groups = Layer.mergeAll(
   authGroup,
   nodesGroup,
   sessionsGroup,
+  rolloutsGroup,
   stateGroup,
   planGroup,
   revisionsGroup,

@@ -57,6 +57,8 @@ const about = {
   diff: "Say what differs between two revisions",
   apply: "Make a file or a folder the newest revision of the config",
   rollback: "Bring the config of an older revision back",
+  rollouts: "List how changes of the config come to the nodes",
+  rollout: "Resume, abort or promote a rollout",
   explain: "Say which layer the value of a field on a node comes from",
   "upgrade-check": "Say what becomes of the nodes' configs when they get another MediaMTX",
   import: "Make an existing mediamtx.yml the base config of the fleet"
@@ -370,6 +372,35 @@ const explain = Command.make(
     )
 ).pipe(Command.withDescription(about.explain))
 
+const rolloutsCommand = Command.make("rollouts", { json, ...remote }, (options) =>
+  Effect.flatMap(
+    load(() => import("./commands/Rollouts.js")),
+    (module) => module.rollouts(options)
+  )
+).pipe(Command.withDescription(about.rollouts))
+
+const rolloutCommand = Command.make(
+  "rollout",
+  {
+    json,
+    ...remote,
+    action: Args.choice(
+      [
+        ["resume", "resume"],
+        ["abort", "abort"],
+        ["promote", "promote"]
+      ] as const,
+      { name: "action" }
+    ).pipe(Args.withDescription("resume: go on after a halt; abort: back for every node; promote: to every node now")),
+    id: Args.integer({ name: "id" }).pipe(Args.withDescription("The number that rollouts lists"))
+  },
+  ({ action, ...options }) =>
+    Effect.flatMap(
+      load(() => import("./commands/Rollouts.js")),
+      (module) => module.act(action)(options)
+    )
+).pipe(Command.withDescription(about.rollout))
+
 const subcommands = [
   serve,
   validate,
@@ -385,6 +416,8 @@ const subcommands = [
   diff,
   apply,
   rollback,
+  rolloutsCommand,
+  rolloutCommand,
   explain,
   importCommand
 ] as const

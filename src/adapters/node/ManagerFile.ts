@@ -12,6 +12,7 @@ import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { formatIssues } from "../../mediamtx/IssueText.js"
 import { type AuthRulesDocument, decode as decodeRules } from "../../services/AuthPolicy/AuthRulesDocument.js"
 import type { Storage } from "../../services/ObjectStorage.js"
+import { decode as decodeRollout, type RolloutPolicy } from "../../services/RolloutPolicy.js"
 import { decode as decodeTopology, type FleetTopology } from "../../services/Topology.js"
 import { decodeStorage, type Environment } from "./StorageSection.js"
 
@@ -22,6 +23,8 @@ export interface ManagerFile {
   readonly storageSettings: Redacted.Redacted
   /** Addresses, groups, and how viewers are sent to nodes. */
   readonly topology: FleetTopology
+  /** How a change of the config comes to the nodes. */
+  readonly rollout: RolloutPolicy
 }
 
 export interface ManagerFileOptions {
@@ -37,7 +40,7 @@ export class ManagerFileError extends Schema.TaggedError<ManagerFileError>()("Ma
   message: Schema.String
 }) {}
 
-const sections = ["auth", "storage", "addresses", "groups", "locator"]
+const sections = ["auth", "storage", "addresses", "groups", "locator", "rollout"]
 
 /** A section as text that does not depend on the order and spelling of its fields. */
 const canonical = (section: unknown): string =>
@@ -80,20 +83,29 @@ export const parseManagerFile = (
     groups: value["groups"],
     locator: value["locator"]
   })
+  const rollout = decodeRollout(value["rollout"])
   const issues = [
+    ...(Either.isLeft(rollout) ? rollout.left : []),
     ...unknown,
     ...(Either.isLeft(rules) ? rules.left.issues : []),
     ...(Either.isLeft(storage) ? storage.left : []),
     ...(Either.isLeft(topology) ? topology.left.issues : [])
   ]
-  if (Either.isLeft(rules) || Either.isLeft(storage) || Either.isLeft(topology) || issues.length > 0) {
+  if (
+    Either.isLeft(rules) ||
+    Either.isLeft(storage) ||
+    Either.isLeft(topology) ||
+    Either.isLeft(rollout) ||
+    issues.length > 0
+  ) {
     return fail(formatIssues({ text, file, issues, positionOf }))
   }
   return Either.right({
     auth: rules.right,
     storage: storage.right,
     storageSettings: Redacted.make(canonical(value["storage"])),
-    topology: topology.right
+    topology: topology.right,
+    rollout: rollout.right
   })
 }
 

@@ -26,7 +26,7 @@ import type * as Redacted from "effect/Redacted"
 import * as ManagerApi from "../../api/ManagerLayer.js"
 import type { CommandTextError } from "../../mediamtx/CommandText.js"
 import * as Argon2Node from "../../services/AuthPolicy/Argon2Node.js"
-import * as ConfigRenderer from "../../services/ConfigRenderer.js"
+import type * as ConfigRenderer from "../../services/ConfigRenderer.js"
 import type { ConfigRevisions } from "../../services/ConfigRevisions.js"
 import type { ConfigSource } from "../../services/ConfigSource.js"
 import * as Credentials from "../../services/Credentials.js"
@@ -42,6 +42,8 @@ import * as ObjectStorage from "../../services/ObjectStorage.js"
 import * as Playback from "../../services/Playback.js"
 import type * as PlaybackQueue from "../../services/PlaybackQueue.js"
 import * as Recordings from "../../services/Recordings.js"
+import type { Rollout, RolloutError } from "../../services/Rollout.js"
+import * as RolloutRenderer from "../../services/RolloutRenderer.js"
 import type { TokenSessionsError } from "../../services/TokenSessions.js"
 import * as Topology from "../../services/Topology.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
@@ -53,11 +55,13 @@ import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../sql/SqlNodeRegistry.js"
 import * as SqlPlaybackQueue from "../../sql/SqlPlaybackQueue.js"
 import * as SqlRecordings from "../../sql/SqlRecordings.js"
+import * as SqlRollouts from "../../sql/SqlRollouts.js"
 import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
 import * as ConfigHistory from "./ConfigHistory.js"
 import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
 import * as NodeServer from "./NodeServer.js"
+import * as RolloutPolicyFile from "./RolloutPolicyFile.js"
 import * as TopologyFile from "./TopologyFile.js"
 
 export interface ManagerOptions
@@ -109,6 +113,7 @@ export type ManagerError =
   | ObjectStorage.ObjectStorageError
   | PlaybackQueue.PlaybackQueueError
   | Recordings.RecordingsError
+  | RolloutError
   | SqliteNode.SqliteNodeError
 
 /** The storage that `manager.yml` names, else a folder. Read at the start: another one needs a restart. */
@@ -163,7 +168,13 @@ export type PlaybackServices =
 export const services = (
   options: ManagerOptions
 ): Layer.Layer<
-  ManagerApi.Services | JwtIssuer.JwtIssuer | PlaybackServices | ConfigSource | ConfigRevisions | Topology.Topology,
+  | ManagerApi.Services
+  | JwtIssuer.JwtIssuer
+  | Rollout
+  | PlaybackServices
+  | ConfigSource
+  | ConfigRevisions
+  | Topology.Topology,
   Exclude<ManagerError, NodeServer.ListenError>,
   FileSystem.FileSystem | Path.Path
 > => {
@@ -192,7 +203,14 @@ export const services = (
     Layer.provide(source),
     Layer.provideMerge(credentials)
   )
-  const renderer = ConfigRenderer.layer(options).pipe(Layer.provide(source), Layer.provideMerge(topology))
+  const renderer = Layer.unwrapEffect(
+    Effect.map(RolloutPolicyFile.make(options.rules), (policy) => RolloutRenderer.layer({ ...options, policy }))
+  ).pipe(
+    Layer.provide(SqlRollouts.layer.pipe(Layer.provide(database))),
+    Layer.provide(storage),
+    Layer.provide(source),
+    Layer.provideMerge(topology)
+  )
   const rules = AuthRulesFile.layer({ file: options.rules, deadline: options.authDeadline }).pipe(
     Layer.provide(Argon2Node.layer())
   )
