@@ -374,7 +374,7 @@ export const makeVariant = (
     if (Either.isLeft(inert)) return Either.left(inert.left)
   }
   const fitting = settings.release && makeFitting(settings.release, complete, settings.unknownFields)
-  const fitted = fitting && fitTheirs(fitting, theirs, defaults, perPath ? theirPaths : paths)
+  const fitted = fitting && fitTheirs(settings, fitting, theirs, defaults, perPath ? theirPaths : paths)
   const refused = fitted?.issues.filter(({ severity }) => severity === "error") ?? []
   if (refused.length > 0) return Either.left(new InvalidConfig({ issues: refused }))
   if (fitted !== undefined) warnings.push(...fitted.issues)
@@ -432,8 +432,43 @@ export const makeVariant = (
 
 const none: PathConfig = Object.freeze({})
 
+/** A path in the words of an older release; no text where it stays as it is. */
+interface FittedPath {
+  readonly name: string
+  readonly release: OlderRelease | undefined
+  readonly unknownFields: LackingPolicy
+  readonly issues: ReadonlyArray<ConfigIssue>
+  readonly text: Uint8Array | undefined
+}
+const fittedPaths = new WeakMap<PathConfig, FittedPath>()
+
+const fitPath = (
+  { release, unknownFields }: Settings,
+  fitting: Fitting,
+  name: string,
+  path: PathConfig,
+  cameras: boolean
+): FittedPath => {
+  const before = fittedPaths.get(path)
+  if (
+    !cameras &&
+    before !== undefined &&
+    before.name === name &&
+    before.release === release &&
+    before.unknownFields === unknownFields
+  ) {
+    return before
+  }
+  const { issues, values } = fitting.path(["paths", name], path)
+  const now = { name, release, unknownFields, issues, text: values === path ? undefined : know(name, values).text }
+  // What a camera gets depends on the defaults as well.
+  if (!cameras && path.source !== "rpiCamera") fittedPaths.set(path, now)
+  return now
+}
+
 /** The user's part in the words of an older release. */
 const fitTheirs = (
+  settings: Settings,
   fitting: Fitting,
   globals: MediaMTXConfig,
   defaults: PathConfig,
@@ -443,11 +478,12 @@ const fitTheirs = (
   const issues = [...top.issues, ...fitting.path(["pathDefaults"], defaults).issues]
   /** Of those paths that had to change. */
   const texts = new Map<string, Uint8Array>()
+  const cameras = defaults.source === "rpiCamera"
   for (const [name, given] of Object.entries(paths)) {
     const path = given ?? none
-    const { issues: found, values } = fitting.path(["paths", name], path)
-    if (found.length > 0) issues.push(...found)
-    if (values !== path) texts.set(name, know(name, values).text)
+    const fitted = fitPath(settings, fitting, name, path, cameras)
+    if (fitted.issues.length > 0) issues.push(...fitted.issues)
+    if (fitted.text !== undefined) texts.set(name, fitted.text)
   }
   return { globals: top.values, pathDefaults: top.pathDefaults, issues, texts }
 }
