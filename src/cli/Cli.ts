@@ -46,6 +46,7 @@ const DESCRIPTION = "config, state and authentication for fleets of MediaMTX nod
 const about = {
   serve: "Run the manager",
   validate: "Check mediamtx.yml files as MediaMTX would, without starting it",
+  lint: "Find what a config leaves open to strangers, and what in it has no effect",
   render: "Print the exact config that a node gets; needs no running server",
   "node-command": "Print the command that starts a MediaMTX node of this manager",
   nodes: "List the nodes of a running manager",
@@ -53,6 +54,7 @@ const about = {
   clip: "Cut a clip out of what was recorded, and download it",
   jobs: "List the clip jobs of a running manager; cancel one, or put it back",
   plan: "Say what another base config would change and drop on the nodes, without changing anything",
+  "upgrade-check": "Say what becomes of the nodes' configs when they get another MediaMTX",
   revisions: "List the revisions of the config of a running manager, or print one",
   diff: "Say what differs between two revisions",
   apply: "Make a file or a folder the newest revision of the config",
@@ -60,7 +62,6 @@ const about = {
   rollouts: "List how changes of the config come to the nodes",
   rollout: "Resume, abort or promote a rollout",
   explain: "Say which layer the value of a field on a node comes from",
-  "upgrade-check": "Say what becomes of the nodes' configs when they get another MediaMTX",
   import: "Make an existing mediamtx.yml the base config of the fleet"
 } as const
 
@@ -118,6 +119,33 @@ const validate = Command.make(
       (module) => module.validate(options)
     )
 ).pipe(Command.withDescription(about.validate))
+
+const lintCommand = Command.make(
+  "lint",
+  {
+    json,
+    failOn: Options.choice("fail-on", ["error", "warning", "info", "never"]).pipe(
+      Options.withDescription("Exit with 1 on findings as bad as this, or worse [default error]"),
+      Options.optional
+    ),
+    ignore: text("ignore", "RULES", "Ids of rules, separated by commas, that are not looked at"),
+    image: text("image", "IMAGE", "The image that nodes run, to tell whether hooks can run in it"),
+    data: settingOption("data"),
+    config: settingOption("config"),
+    configSource: settingOption("configSource"),
+    target: Args.text({ name: "file-or-folder" }).pipe(
+      Args.withDescription(
+        "A mediamtx.yml, a manager.yml or a config folder; - reads standard input [default the server's config]"
+      ),
+      Args.optional
+    )
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Lint.js")),
+      (module) => module.lint(options)
+    )
+).pipe(Command.withDescription(about.lint))
 
 const renderCommand = Command.make(
   "render",
@@ -404,6 +432,7 @@ const rolloutCommand = Command.make(
 const subcommands = [
   serve,
   validate,
+  lintCommand,
   renderCommand,
   nodeCommand,
   nodes,

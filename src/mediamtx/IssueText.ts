@@ -25,7 +25,7 @@ export interface SourcePosition {
  * @category models
  */
 export interface PrintableIssue {
-  readonly severity: "error" | "warning"
+  readonly severity: "error" | "warning" | "info"
   readonly message: string
   readonly field: ReadonlyArray<string | number>
   /** A printable form of `field`, where there is a better one than its parts joined by dots. */
@@ -114,6 +114,7 @@ const sgr =
 const ansi = {
   error: sgr("1;31"),
   warning: sgr("1;33"),
+  info: sgr("1;36"),
   bold: sgr("1"),
   dim: sgr("2"),
   good: sgr("32")
@@ -121,7 +122,7 @@ const ansi = {
 
 const same: Paint = (text) => text
 
-const noColor: typeof ansi = { error: same, warning: same, bold: same, dim: same, good: same }
+const noColor: typeof ansi = { error: same, warning: same, info: same, bold: same, dim: same, good: same }
 
 /** Neither a file nor a message may steer the terminal. One unit stays one unit, so that columns still fit. */
 const visible = (text: string): string =>

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
-import { renderConfigReference, renderSettings } from "./renderReferences.js"
+import { renderConfigReference, renderLint, renderSettings } from "./renderReferences.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const docs = join(root, "docs")
@@ -14,6 +14,10 @@ describe("docs", () => {
 
   it("the settings are what the program takes", async () => {
     await expect(renderSettings()).toMatchFileSnapshot(join(docs, "settings.md"))
+  })
+
+  it("the rules of lint are what it checks", async () => {
+    await expect(renderLint()).toMatchFileSnapshot(join(docs, "lint.md"))
   })
 
   const pages = [

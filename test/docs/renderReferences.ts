@@ -2,8 +2,10 @@
  * Writes the reference pages of docs/ from the tables they describe. Run by file snapshots: after a change of a table,
  * `npx vitest run test/docs -u` brings the pages up to date.
  */
+import { managerLintRules } from "../../src/adapters/node/ManagerFileLint.js"
 import { settingTable } from "../../src/cli/Settings.js"
 import { baselineVersion } from "../../src/mediamtx/ConfigField.js"
+import { type LintRule, lintRules } from "../../src/mediamtx/ConfigLint.js"
 import { deprecatedGlobalFields, deprecatedPathFields } from "../../src/mediamtx/DeprecatedFields.js"
 import { globalFields } from "../../src/mediamtx/GlobalFields.js"
 import { pathFields } from "../../src/mediamtx/PathFields.js"
@@ -160,4 +162,45 @@ ${Object.values(settingTable)
 
 The process ends with 0 when it was stopped by SIGINT or SIGTERM, with 1 when it could not do its work, and with 2 when a
 setting is wrong. It drains for at most 5 seconds when it is stopped.
+`
+
+const lintRows = (rules: ReadonlyArray<Omit<LintRule<never>, "check">>): string =>
+  rules.map(({ finds, id, right, severity, why }) => row(`\`${id}\``, severity, finds, why, right)).join("\n")
+
+const lintHead = "| rule | severity | finds | why | right |\n| --- | --- | --- | --- | --- |"
+
+export const renderLint = (): string => `# Lint: what a config leaves open
+
+\`mtx-manager lint\` finds what MediaMTX and the manager take without a word and what is dangerous all the same, or has no
+effect. What MediaMTX would refuse is for [\`validate\`](commands.md).
+
+\`\`\`sh
+mtx-manager lint                     # the config of the server, as its nodes get it
+mtx-manager lint ./config            # a folder with base.yml, overlays.yml, nodes/ and manager.yml
+mtx-manager lint mediamtx.yml        # a file as MediaMTX alone would run it
+mtx-manager lint manager.yml
+\`\`\`
+
+Of a folder it looks at the base, at each kind of nodes that the overlays make, at each node with a config of its own, and at
+\`manager.yml\`. Where the manager decides on access (no \`authMethod\` in the config), the rules about MediaMTX's own users
+have nothing to say, and \`manager.yml\` is where publishing is open or closed.
+
+| option | |
+| --- | --- |
+| \`--fail-on error\` | exit with 1 on findings as bad as this or worse: \`error\` (the default), \`warning\`, \`info\`, or \`never\` |
+| \`--ignore RULES\` | ids of rules, separated by commas, that are not looked at |
+| \`--image IMAGE\` | the image that nodes run: MediaMTX's standard one has no shell, so no hook runs in it |
+| \`--json\` | \`{ok, failOn, findings: [{rule, severity, file?, line?, column?, length?, field, fieldText, message, why, right, nodes?}]}\` |
+
+An error lets strangers in. A warning does so together with something else. An info is worth knowing.
+
+## MediaMTX's config
+
+${lintHead}
+${lintRows(lintRules)}
+
+## manager.yml
+
+${lintHead}
+${lintRows(managerLintRules)}
 `
