@@ -2,12 +2,14 @@
  * Where a manager keeps what it knows: the event log, the nodes, and the picture of the fleet, as one value.
  *
  * Adapters bring their own: `sqlite({ file })` on Node. Any layer that provides the three services will do. One that
- * provides `ClipState` as well keeps what belongs to clips; with any other, that is kept in memory.
+ * provides `ClipState` as well keeps what belongs to clips; with any other, that is kept in memory. One that provides
+ * `RevisionStore` can keep the revisions of the config.
  *
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
 import * as ClipState from "./ClipState.js"
+import * as ConfigRevisions from "./ConfigRevisions.js"
 import * as FleetState from "./FleetState.js"
 import * as HookBus from "./HookBus.js"
 import * as NodeRegistry from "./NodeRegistry.js"
@@ -49,10 +51,11 @@ export interface StateOptions {
  */
 export const memory = (
   options: StateOptions = {}
-): Layer.Layer<StateServices | ClipState.ClipState, { readonly message: string }> =>
+): Layer.Layer<StateServices | ClipState.ClipState | ConfigRevisions.RevisionStore, { readonly message: string }> =>
   FleetState.layerMemory().pipe(
     Layer.provideMerge(
       Layer.merge(HookBus.layerMemory(options.retention), NodeRegistry.layerMemory({ policy: options.heartbeats }))
     ),
-    Layer.merge(ClipState.layerMemory)
+    Layer.merge(ClipState.layerMemory),
+    Layer.merge(ConfigRevisions.layerMemoryStore)
   )

@@ -35,13 +35,20 @@ import type { AuthPermission } from "../../mediamtx/MediaMTXConfig.js"
 import type { TypedConfig, TypedPaths } from "../../mediamtx/TypedPath.js"
 import * as AuthPolicy from "../../services/AuthPolicy.js"
 import * as ConfigRenderer from "../../services/ConfigRenderer.js"
-import { ConfigSource } from "../../services/ConfigSource.js"
+import * as ConfigRevisions from "../../services/ConfigRevisions.js"
+import {
+  type ConfigOverlay,
+  ConfigSource,
+  ConfigSourceError,
+  type ConfigSourceShape
+} from "../../services/ConfigSource.js"
 import * as Credentials from "../../services/Credentials.js"
 import { type FleetSnapshot, FleetState } from "../../services/FleetState.js"
 import type { HookBus } from "../../services/HookBus.js"
 import { defaultLocator } from "../../services/LocatorSettings.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import { isNodeId } from "../../services/NodeId.js"
+import type { LabelRules } from "../../services/NodeLabels.js"
 import { type NodeRecord, NodeRegistry } from "../../services/NodeRegistry.js"
 import type { Storage } from "../../services/ObjectStorage.js"
 import type { PlaybackOptions } from "../../services/Playback.js"
@@ -123,6 +130,15 @@ export interface ManagerOptions<
   }
   /** What single nodes get on top, by their ids: fields replace those of `config`, paths merge field by field. */
   readonly nodes?: Nodes | undefined
+  /** Labels of nodes, by id or by a pattern: `{ "eu-*": { region: "eu" } }`. */
+  readonly labels?: LabelRules | undefined
+  /** What goes over `config` on the nodes that each selects, in this order and below `nodes`. */
+  readonly overlays?: ReadonlyArray<ConfigOverlay> | undefined
+  /**
+   * What nodes' configs are made of: `code` (the default) is `config`, `labels`, `overlays` and `nodes` above; `revisions` is
+   * what `PUT /config` has put into the state, of which those are the first. Needs a state that keeps revisions.
+   */
+  readonly configSource?: "code" | "revisions" | undefined
   /**
    * Who may do what. Absent: nodes authenticate as `config` says, without asking the manager, and there is no `/auth`.
    * Given: nodes ask for every publish, read and so on, whatever `config` says of `authMethod`.
@@ -416,6 +432,32 @@ const keyHolders = AuthPolicy.make(({ action }) =>
   )
 )
 
+/** The newest revision of the state, or the first: what the program says. */
+const fromRevisions = (
+  seed: ConfigSourceShape
+): Layer.Layer<ConfigSource | ConfigRevisions.ConfigRevisions, { readonly message: string }> =>
+  Layer.unwrapEffect(
+    Effect.map(Effect.serviceOption(ConfigRevisions.RevisionStore), (store) =>
+      ConfigRevisions.layerSource({
+        seed: Effect.map(seed.current, ConfigRevisions.documentOf),
+        seedNote: "taken over from the program"
+      }).pipe(
+        Layer.provideMerge(ConfigRevisions.layer()),
+        Layer.provide(
+          Option.isSome(store)
+            ? Layer.succeed(ConfigRevisions.RevisionStore, store.value)
+            : // In memory, edits would be gone with the next start.
+              Layer.fail(
+                new ConfigSourceError({
+                  origin: "revisions",
+                  message: "this state keeps no revisions: give one that provides RevisionStore"
+                })
+              )
+        )
+      )
+    )
+  )
+
 const redacted = (option: string, secret: string | Redacted.Redacted): Redacted.Redacted =>
   Redacted.make(plainSecret(option, secret))
 
@@ -461,7 +503,7 @@ export const manager = <
     auth: auth !== undefined,
     authHTTPExclude: options.authHTTPExclude
   }
-  const { source, warnings } = checkedConfig(options.config, options.nodes, render)
+  const { source, warnings } = checkedConfig(options, render)
   const zone = recordSettings({}, { timeZone })
   if (Either.isLeft(zone)) throw zone.left
   const key = redacted("key", options.key)
@@ -470,7 +512,6 @@ export const manager = <
     adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey)
   })
   const policy = AuthPolicy.layer(auth === undefined ? keyHolders : toPolicy(auth, options.deadline))
-  const configSource = Layer.succeed(ConfigSource, source)
   const stated = Topology.decode(options, {
     locator: { ...defaultLocator, access: auth === undefined ? "key" : "policy" }
   })
@@ -486,6 +527,10 @@ export const manager = <
       NodeEventLog.layer,
       chosen === "memory" ? StateLayer.memory() : chosen
     )
+    const configSource =
+      options.configSource === "revisions"
+        ? Layer.provide(fromRevisions(source), stored)
+        : Layer.succeed(ConfigSource, source)
     const topology = Topology.layer(stated.right).pipe(
       Layer.provide(stored),
       Layer.provide(configSource),
@@ -502,7 +547,7 @@ export const manager = <
             Layer.provideMerge(stored)
           )
     return ManagerLayer.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(services, renderer, guarded, warn)),
+      Layer.provideMerge(Layer.mergeAll(services, renderer, guarded, warn, configSource)),
       Layer.provide(options.logger ?? Layer.empty)
     )
   }

@@ -1,8 +1,10 @@
 /** State in one SQLite file, for a manager on Node: survives restarts and crashes. */
 import * as Layer from "effect/Layer"
 import type { ClipState } from "../../services/ClipState.js"
+import type { RevisionStore } from "../../services/ConfigRevisions.js"
 import type { StateOptions, StateServices } from "../../services/StateLayer.js"
 import * as SqlClipState from "../../sql/SqlClipState.js"
+import * as SqlConfigRevisions from "../../sql/SqlConfigRevisions.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqliteNode from "../../sql/SqliteNode.js"
@@ -29,11 +31,12 @@ export interface SqliteStateOptions extends StateOptions {
  */
 export const sqlite = (
   options: SqliteStateOptions
-): Layer.Layer<StateServices | ClipState, { readonly message: string }> =>
+): Layer.Layer<StateServices | ClipState | RevisionStore, { readonly message: string }> =>
   Layer.mergeAll(SqlFleetState.layer(), SqlNodeCommands.layer(), SqlNodeConfigs.layer(), SqlTokenSessions.layer()).pipe(
     Layer.provideMerge(
       Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
     ),
     Layer.merge(SqlClipState.layer),
+    Layer.merge(SqlConfigRevisions.layerStore),
     Layer.provide(SqliteNode.layer({ filename: options.file }))
   )

@@ -6,6 +6,7 @@ import type { StateLayer, StateOptions } from "../../services/StateLayer.js"
 import * as D1 from "../../sql/D1.js"
 import * as DurableObjectSqlite from "../../sql/DurableObjectSqlite.js"
 import * as SqlClipState from "../../sql/SqlClipState.js"
+import * as SqlConfigRevisions from "../../sql/SqlConfigRevisions.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
 import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
@@ -40,6 +41,7 @@ const over = <E extends { readonly message: string }>(
         ? SqlClipState.layer
         : Layer.provide(ClipDeadlines.layer(clipWakeups), SqlClipState.layer)
     ),
+    Layer.merge(SqlConfigRevisions.layerStore),
     Layer.provide(database)
   )
 
