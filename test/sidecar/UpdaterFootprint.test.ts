@@ -33,7 +33,7 @@ it.runIf(process.platform === "linux")(
     const manager = await scriptedServer((asked, response) => {
       if (asked.method === "GET") return giveConfig(asked, response, config)
       if (asked.url.startsWith("/nodes")) return giveReply(response, null)
-      if (asked.url.startsWith("/hooks")) hooks += 1
+      if (asked.url.startsWith("/hooks")) hooks += [JSON.parse(asked.body)].flat().length
       response.writeHead(204).end()
     })
     const [port = 0] = await freePorts(1)
