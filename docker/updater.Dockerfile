@@ -15,5 +15,5 @@ RUN mkdir /config && chown node:node /config
 USER node
 VOLUME /config
 HEALTHCHECK --interval=5s --timeout=5s --retries=60 CMD ["node", "/app/mtx-updater.mjs", "health"]
-# Both keep its memory under 60 MB also while the relay is busy.
+# Both keep its memory at some 60 MB also while the relay is busy; without them it would be 90.
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--optimize-for-size", "/app/mtx-updater.mjs"]
