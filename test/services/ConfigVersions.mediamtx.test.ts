@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { parseConfigText } from "../../src/mediamtx/ConfigDocument.js"
+import { decodeForm } from "../../src/mediamtx/HookForm.js"
 import type { MediaMTXConfig } from "../../src/mediamtx/MediaMTXConfig.js"
 import { isBefore, knownRelease } from "../../src/mediamtx/MediaMTXVersion.js"
 import { stringify, type YamlValue } from "../../src/mediamtx/Yaml.js"
@@ -16,7 +17,7 @@ import * as ConfigSource from "../../src/services/ConfigSource.js"
 import * as Credentials from "../../src/services/Credentials.js"
 import { NodeId } from "../../src/services/NodeId.js"
 import { releaseFields } from "../mediamtx/releaseFields.js"
-import { freePorts, run } from "../support/MediaMTX.js"
+import { eventually, freePorts, run } from "../support/MediaMTX.js"
 import { describeOldMediaMTX, type OldServer } from "../support/OldMediaMTX.js"
 
 const north = NodeId.make("north")
@@ -149,6 +150,55 @@ describeOldMediaMTX("configs for an older server", (server) => {
       assert.include(asked.join(), `"action":"api"`)
       // What would be without it: proof that the line is what closes the door.
       if (isBefore(version, "1.20.1")) assert.strictEqual(await statusOf(open), 200)
+    } finally {
+      await new Promise((resolve) => manager.close(resolve))
+    }
+  })
+
+  it("reports the client's query whole, and nothing that the client makes up beside it", {
+    timeout: 60_000
+  }, async () => {
+    const bodies: Array<string> = []
+    const manager = createServer((request, response) => {
+      let body = ""
+      request.on("data", (chunk) => {
+        body += String(chunk)
+      })
+      request.on("end", () => {
+        bodies.push(body)
+        response.writeHead(204).end()
+      })
+    })
+    await new Promise<void>((resolve) => manager.listen(0, "127.0.0.1", resolve))
+    const address = manager.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const query = "a=1&event=evil&path=elsewhere&raw_segment_path=x&b=%41"
+    try {
+      const config: MediaMTXConfig = { authMethod: "internal", moq: false, paths: { all_others: {} } }
+      const text = await rendered(config, version, { base: `http://127.0.0.1:${port}`, refresh: { mode: "none" } })
+      await withServer(
+        server,
+        text,
+        async (process) => {
+          await process.waitFor(started)
+          const [, rtsp = ""] = /\[RTSP\] [^\n]*?(127\.0\.0\.1:\d+)/.exec(process.output()) ?? []
+          const publisher = run("ffmpeg", [
+            ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=d=20:s=128x96:r=10", "-c:v", "libx264", "-g", "10"],
+            ...["-rtsp_transport", "tcp", "-f", "rtsp", `rtsp://${rtsp}/cam?${query}`]
+          ])
+          try {
+            await eventually("the stream is reported", () =>
+              Promise.resolve(bodies.some((body) => body.startsWith("event=available")))
+            )
+          } finally {
+            await publisher.stop()
+          }
+        },
+        { PATH: process.env["PATH"] ?? "" }
+      )
+      const body = bodies.find((each) => each.startsWith("event=available")) ?? ""
+      const event = Either.getOrThrow(decodeForm(body))
+      assert.deepInclude(event, { event: "available", path: "cam", type: "rtspSession", query })
     } finally {
       await new Promise((resolve) => manager.close(resolve))
     }
