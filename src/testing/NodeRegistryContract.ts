@@ -246,6 +246,23 @@ export const nodeRegistryContract = <E>(name: string, options: NodeRegistryContr
         assert.strictEqual(yield* status(registry, south), "online")
       }))
 
+    test("the release that a poll tells is remembered, until another one is told", (registry) =>
+      Effect.gen(function* () {
+        const told = Effect.map(record(registry, north), ({ mediamtxVersion }) => mediamtxVersion)
+        yield* registry.observe(north, { via: "config", boot: true, mediamtxVersion: "v1.18.0" })
+        assert.strictEqual(yield* told, "v1.18.0")
+        yield* registry.observe(north, { via: "config", boot: true })
+        yield* registry.observe(north, { via: "hook" })
+        assert.strictEqual(yield* told, "v1.18.0")
+        if (registry.unsafeGet !== undefined) {
+          assert.strictEqual(registry.unsafeGet(north)?.mediamtxVersion, "v1.18.0")
+        }
+        yield* registry.observe(north, { via: "config", boot: true, mediamtxVersion: "v1.20.1" })
+        assert.strictEqual(yield* told, "v1.20.1")
+        yield* registry.heartbeat(north, beat({ mediamtxVersion: "v1.19.3" }))
+        assert.strictEqual(yield* told, "v1.19.3")
+      }))
+
     test("a restart is told by the start of MediaMTX, not by that of its updater", (registry) =>
       Effect.gen(function* () {
         const changes = yield* registry.subscribe
