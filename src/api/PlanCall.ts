@@ -55,6 +55,8 @@ export const read = (request: PlanRequest): Either.Either<PlanCall, InvalidReque
         "config",
         error.errors.map(({ expected, field, message, suggestion }) => {
           const [first, node = ""] = field
+          // Overlays stay as they are: that they don't go with the new base is told by their own names.
+          if (first === "overlays" || first === "labels") return { field: formatField(field), message, expected }
           const ofNode = first === "nodes" && isNodeId(node) && nodes.has(node)
           const at = ofNode ? formatField(field.slice(0, 2)) : "base"
           return {

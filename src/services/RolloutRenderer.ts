@@ -211,6 +211,12 @@ export const make = (
         Effect.suspend(() => {
           const { preview } = newestSlot().renderer
           return preview === undefined ? Effect.dieMessage("our own renderers have previews") : preview(change)
+        }),
+      // Of the config that the node is given now, which is an older one as long as it waits for its turn.
+      explain: (node, field) =>
+        Effect.suspend(() => {
+          const { explain } = choose(node).renderer
+          return explain === undefined ? Effect.dieMessage("our own renderers explain") : explain(node, field)
         })
     }
 

@@ -7,10 +7,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as ConfigHistory from "../../../src/adapters/node/ConfigHistory.js"
+import * as ManagerLayer from "../../../src/adapters/node/ManagerLayer.js"
+import { ConfigRenderer } from "../../../src/services/ConfigRenderer.js"
 import { ConfigRevisions } from "../../../src/services/ConfigRevisions.js"
 import { ConfigSource } from "../../../src/services/ConfigSource.js"
+import { NodeId } from "../../../src/services/NodeId.js"
 import * as SqliteNode from "../../../src/sql/SqliteNode.js"
 
 const eventually = (what: string, check: Effect.Effect<boolean>) =>
@@ -125,6 +129,28 @@ describe("the server's config and its history", () => {
       write("nodes/eu.1.yml", "rtmp: no\n")
       const { revisions } = yield* open("revisions")
       assert.strictEqual((yield* revisions.newest)?.revision, 1)
+    })
+  )
+})
+
+describe("the server's renderer", () => {
+  it.scopedLive("explains, rollouts or not", () =>
+    Effect.gen(function* () {
+      const { config } = yield* place
+      const context = yield* Layer.build(
+        ManagerLayer.services({
+          base: "https://example.com",
+          key: Redacted.make("key-of-the-tests"),
+          config,
+          rules: join(config, "manager.yml"),
+          database: ":memory:",
+          clips: join(config, "clips")
+        }).pipe(Layer.provide(NodeContext.layer), Layer.provide(Logger.remove(Logger.defaultLogger)))
+      )
+      const renderer = Context.get(context, ConfigRenderer)
+      const found = yield* renderer.explain?.(NodeId.make("eu.1"), "rtmp") ?? Effect.dieMessage("it can't")
+      assert.deepInclude(found.layers.at(-1), { layer: "node", name: "eu.1", value: false, counts: true })
+      assert.strictEqual((yield* Context.get(context, ConfigRevisions).newest)?.revision, 1)
     })
   )
 })
