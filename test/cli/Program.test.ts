@@ -38,7 +38,7 @@ describe("the program", () => {
   })
 
   it.each([
-    [["frobnicate"], "there is no command", "plan, render, serve, validate"],
+    [["frobnicate"], "there is no command", "serve, upgrade-check, validate"],
     [["valdate", "x"], "did you mean validate?", ""],
     [["validate", "x.yml", "--stict"], "--stict is no option of validate", "did you mean --strict?"],
     [["validate"], "Missing argument", ""],
