@@ -31,6 +31,8 @@ export interface AccessShape {
     presented: Presented | undefined,
     node: NodeId | undefined
   ) => Effect.Effect<Principal, Unauthorized | Forbidden>
+  /** The key that is for metrics alone, or the admin key. */
+  readonly metrics: (presented: Presented | undefined) => Effect.Effect<void, Unauthorized | Forbidden>
 }
 
 export class Access extends Context.Tag("mtx-manager/Access")<Access, AccessShape>() {}
@@ -141,7 +143,12 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return Access.of({ node: nodeAccess, admin })
+  const metrics: AccessShape["metrics"] = (presented) =>
+    presented !== undefined && credentials.mayScrape?.(presented.secret) === true
+      ? Effect.void
+      : Effect.asVoid(admin(presented, undefined))
+
+  return Access.of({ node: nodeAccess, admin, metrics })
 })
 
 export const layer: Layer.Layer<Access, never, Credentials> = Layer.effect(Access, make)

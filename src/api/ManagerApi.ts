@@ -15,6 +15,7 @@ import { ConfigApi } from "./ConfigApi.js"
 import { DiscoveryApi } from "./DiscoveryApi.js"
 import { HealthApi } from "./HealthApi.js"
 import { HooksApi } from "./HooksApi.js"
+import { MetricsApi } from "./MetricsApi.js"
 import { NodesApi } from "./NodesApi.js"
 import { tidySpec } from "./OpenApiSpec.js"
 import { PlanApi } from "./PlanApi.js"
@@ -43,6 +44,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(StreamsApi)
   .add(DiscoveryApi)
   .add(HealthApi)
+  .add(MetricsApi)
   // The data of each server-sent event: no endpoint answers with it, but clients want its schema.
   .annotate(HttpApi.AdditionalSchemas, [HookRecord, InvalidRequest])
   .annotate(OpenApi.Title, "mtx-manager")

@@ -41,6 +41,7 @@ import * as EventStream from "./EventStream.js"
 import * as HotResponse from "./HotResponse.js"
 import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
+import { metricsGroup } from "./MetricsHttp.js"
 import type { NodeDetail, NodeView } from "./NodesApi.js"
 import { fromDecodeError } from "./Params.js"
 import * as PlanCall from "./PlanCall.js"
@@ -49,7 +50,7 @@ import * as Query from "./Query.js"
 import { jsonBody, revisionsGroup } from "./RevisionsHttp.js"
 import { rolloutsGroup } from "./RolloutsHandlers.js"
 import * as RouteTable from "./RouteTable.js"
-import { AdminAccess, AuthCallAccess, JobsAccess, NodeAccess, WorkerAccess } from "./Security.js"
+import { AdminAccess, AuthCallAccess, JobsAccess, MetricsAccess, NodeAccess, WorkerAccess } from "./Security.js"
 import { sessionsGroup } from "./SessionsHandlers.js"
 import * as StorageRoutes from "./StorageRoutes.js"
 import { streamsGroup } from "./StreamsHttp.js"
@@ -163,6 +164,15 @@ const security = Layer.mergeAll(
     Effect.map(Access.Access, (access) => {
       const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
         access.node(Access.fromAuthorization(request.headers["authorization"]), nodeOf(request))
+      )
+      return { bearer: () => check, basic: () => check }
+    })
+  ),
+  Layer.effect(
+    MetricsAccess,
+    Effect.map(Access.Access, (access) => {
+      const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        access.metrics(Access.fromAuthorization(request.headers["authorization"]))
       )
       return { bearer: () => check, basic: () => check }
     })
@@ -425,7 +435,8 @@ const groups = Layer.mergeAll(
   playbackGroup,
   streamsGroup,
   discoveryGroup,
-  healthGroup
+  healthGroup,
+  metricsGroup
 )
 
 const repairRequest = (

@@ -36,6 +36,12 @@ export class AdminAccess extends HttpApiMiddleware.Tag<AdminAccess>()("mtx-manag
   security: { bearer, basic }
 }) {}
 
+/** The admin key, or the key that is for metrics alone. */
+export class MetricsAccess extends HttpApiMiddleware.Tag<MetricsAccess>()("mtx-manager/MetricsAccess", {
+  failure,
+  security: { bearer, basic }
+}) {}
+
 /** A caller that may act as the node the request is about: that node's token, the shared key or the admin key. */
 export class NodeAccess extends HttpApiMiddleware.Tag<NodeAccess>()("mtx-manager/NodeAccess", {
   failure,

@@ -94,6 +94,7 @@ const serve = Command.make(
     ...render,
     database: settingOption("database"),
     logFormat: settingOption("logFormat"),
+    metricsKey: settingOption("metricsKey"),
     quiet: flag("quiet", "Print the address only: neither the key nor the command for nodes")
   },
   (options) =>

@@ -35,6 +35,8 @@ export interface Settings {
   readonly key: Redacted.Redacted | undefined
   /** Undefined: the key administrates as well. */
   readonly adminKey: Redacted.Redacted | undefined
+  /** Undefined: only the admin key reads `/metrics`. */
+  readonly metricsKey: Redacted.Redacted | undefined
   /** Absolute. */
   readonly data: string
   /** A mediamtx.yml-shaped file, or a folder; absolute. */
@@ -239,6 +241,15 @@ export const settingTable = {
     secret: true,
     parse: parseKey
   }),
+  metricsKey: setting({
+    flag: "--metrics-key",
+    variable: "MANAGER_METRICS_KEY",
+    value: "KEY",
+    about: "Key that reads /metrics and nothing else, for Prometheus",
+    fallback: "none: the admin key reads them",
+    secret: true,
+    parse: parseKey
+  }),
   data: setting({
     flag: "--data",
     variable: "MANAGER_DATA",
@@ -402,6 +413,7 @@ export const resolveSettings = <R = never>(
       base: yield* read("base", settingTable.base),
       key: yield* read("key", settingTable.key),
       adminKey: yield* read("adminKey", settingTable.adminKey),
+      metricsKey: yield* read("metricsKey", settingTable.metricsKey),
       data,
       config: (yield* read("config", settingTable.config)) ?? nodePath.join(data, "config"),
       configSource: (yield* read("configSource", settingTable.configSource)) ?? "files",

@@ -26,6 +26,8 @@ export interface CredentialsShape {
    * None when it is neither. Compared in constant time.
    */
   readonly verify: (secret: string, node: NodeId | undefined) => Effect.Effect<Option.Option<Principal>>
+  /** Whether this is the key that is for metrics alone. Absent: there is none. Compared in constant time. */
+  readonly mayScrape?: ((secret: string) => boolean) | undefined
 }
 
 export class Credentials extends Context.Tag("mtx-manager/Credentials")<Credentials, CredentialsShape>() {}
@@ -35,6 +37,8 @@ export interface CredentialsOptions {
   readonly key: Redacted.Redacted
   /** Splits administration off the shared key. */
   readonly adminKey?: Redacted.Redacted | undefined
+  /** May read `/metrics`, and nothing else. */
+  readonly metricsKey?: Redacted.Redacted | undefined
 }
 
 /** How many derived tokens are remembered. Beyond it the oldest are derived again: a bound against invented node ids. */
@@ -109,7 +113,10 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
     const judge = (secret: string, { principal, token }: Derived) =>
       equal(secret, Redacted.value(token)) ? principal : Effect.succeedNone
 
+    const metricsKey = options.metricsKey === undefined ? undefined : Redacted.value(options.metricsKey)
+
     return {
+      ...(metricsKey !== undefined && { mayScrape: (secret: string) => equal(secret, metricsKey) }),
       nodeToken,
       linkToken,
       verify: (secret, node) => {

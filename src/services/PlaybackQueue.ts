@@ -132,6 +132,8 @@ export interface PlaybackQueueShape {
   readonly get: (id: PlaybackJobId) => Effect.Effect<PlaybackJob, PlaybackJobNotFound>
   /** The newest first. */
   readonly list: (filter?: JobFilter) => Effect.Effect<ReadonlyArray<PlaybackJob>>
+  /** How many jobs there are in each state; a state without jobs may be absent. */
+  readonly unsafeCounts: () => ReadonlyMap<PlaybackJobState, number>
   /**
    * Gives a worker the next job whose window its node holds, or none after `wait` (default: at once). An interrupted call
    * leaves no lease behind; when the answer can't be delivered, give the lease back by `release`.
@@ -817,6 +819,11 @@ export const make = Effect.fnUntraced(function* (
   return PlaybackQueue.of({
     request,
     get,
+    unsafeCounts: () => {
+      const counts = new Map<PlaybackJobState, number>()
+      for (const { state } of shown.values()) counts.set(state, (counts.get(state) ?? 0) + 1)
+      return counts
+    },
     list: (filter = {}) =>
       Effect.sync(() => {
         const limit = filter.limit ?? 100

@@ -65,6 +65,9 @@ const failed = Metric.counter("mtx_manager_hooks_write_failed_total", {
   description: "Events that could not be recorded because the database refused",
   incremental: true
 })
+const waiting = Metric.gauge("mtx_manager_hook_queue", {
+  description: "Events that wait to be written to the log"
+})
 const unreadable = Metric.counter("mtx_manager_hook_rows_unreadable_total", {
   description: "Rows of the hook log that were skipped because they do not decode",
   incremental: true
@@ -286,6 +289,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
       }
       return (fresh.length === 0 ? Effect.succeed([]) : write(fresh.map(({ json }) => json))).pipe(
         Effect.map(finish),
+        Effect.zipLeft(Effect.suspend(() => Metric.set(waiting, group.queued()))),
         Effect.zipLeft(Metric.incrementBy(recorded, fresh.length)),
         Effect.zipLeft(Metric.incrementBy(repeated, batch.length - fresh.length)),
         Effect.tapError((error) =>
@@ -297,7 +301,11 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
       )
     })
 
-  const group = yield* GroupCommit.make<Pending, Published, HookBusError>({
+  const group: GroupCommit.GroupCommit<Pending, Published, HookBusError> = yield* GroupCommit.make<
+    Pending,
+    Published,
+    HookBusError
+  >({
     commit,
     maxBatch: options.maxBatch,
     maxBatchSize: options.maxBatchSize,

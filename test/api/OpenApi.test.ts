@@ -72,7 +72,8 @@ describe("OpenAPI", () => {
       "GET /discovery/traefik",
       "GET /discovery/haproxy",
       "GET /healthz",
-      "GET /readyz"
+      "GET /readyz",
+      "GET /metrics"
     ])
   })
 

@@ -35,12 +35,17 @@ export interface WorldOptions<A> {
   readonly policy?: AuthPolicy.AuthPolicyShape
   /** Services that the state brings as well. */
   readonly more?: Layer.Layer<A>
+  readonly metricsKey?: string
 }
 
 export const world = <A = never>(value: ConfigSource.ConfigValue, options: WorldOptions<A> = {}) =>
   Effect.gen(function* () {
     const source = yield* ConfigSource.make(value)
-    const credentials = Credentials.layer({ key: Redacted.make(KEY), adminKey: Redacted.make(ADMIN_KEY) })
+    const credentials = Credentials.layer({
+      key: Redacted.make(KEY),
+      adminKey: Redacted.make(ADMIN_KEY),
+      metricsKey: options.metricsKey === undefined ? undefined : Redacted.make(options.metricsKey)
+    })
     const services = Layer.provideMerge(FleetState.layerMemory(), HookBus.layerMemory()).pipe(
       Layer.provideMerge(NodeRegistry.layerMemory()),
       Layer.provideMerge(ConfigRenderer.layer({ base: "https://example.com" })),

@@ -26,6 +26,7 @@ describe("settings", () => {
         base: undefined,
         key: undefined,
         adminKey: undefined,
+        metricsKey: undefined,
         data: "/home/u/data",
         config: "/home/u/data/config",
         configSource: "files",

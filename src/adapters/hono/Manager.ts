@@ -124,6 +124,8 @@ export interface ManagerOptions<
   readonly key: string | Redacted.Redacted
   /** Splits administration off the shared key. */
   readonly adminKey?: string | Redacted.Redacted | undefined
+  /** May read `/metrics`, and nothing else. */
+  readonly metricsKey?: string | Redacted.Redacted | undefined
   /** What every node gets. Paths are plain, or made by `path`. */
   readonly config: Omit<TypedConfig<Paths>, "paths"> & {
     readonly paths?: (Paths & CheckedPaths<Paths>) | undefined
@@ -509,7 +511,8 @@ export const manager = <
   const key = redacted("key", options.key)
   const credentials = Credentials.layer({
     key,
-    adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey)
+    adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey),
+    metricsKey: options.metricsKey === undefined ? undefined : redacted("metricsKey", options.metricsKey)
   })
   const policy = AuthPolicy.layer(auth === undefined ? keyHolders : toPolicy(auth, options.deadline))
   const stated = Topology.decode(options, {

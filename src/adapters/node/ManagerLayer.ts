@@ -60,6 +60,7 @@ import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
 import * as ConfigHistory from "./ConfigHistory.js"
 import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
+import * as NodeGauges from "./NodeGauges.js"
 import * as NodeServer from "./NodeServer.js"
 import * as RolloutPolicyFile from "./RolloutPolicyFile.js"
 import * as TopologyFile from "./TopologyFile.js"
@@ -73,6 +74,8 @@ export interface ManagerOptions
   readonly key: Redacted.Redacted
   /** Splits administration off the shared key. */
   readonly adminKey?: Redacted.Redacted | undefined
+  /** May read `/metrics`, and nothing else. */
+  readonly metricsKey?: Redacted.Redacted | undefined
   /** A mediamtx.yml-shaped file, or a folder with `base.yml`, `overlays.yml` and `nodes/ID.yml`. */
   readonly config: string
   /** What nodes' configs are made of (default `files`): see `ConfigHistory`. */
@@ -197,7 +200,11 @@ export const services = (
     Layer.provide(database),
     Layer.provide(source)
   )
-  const credentials = Credentials.layer({ key: options.key, adminKey: options.adminKey })
+  const credentials = Credentials.layer({
+    key: options.key,
+    adminKey: options.adminKey,
+    metricsKey: options.metricsKey
+  })
   const topology = TopologyFile.layer({ file: options.rules }).pipe(
     Layer.provide(storage),
     Layer.provide(source),
@@ -222,4 +229,8 @@ export const services = (
 export const layer = (
   options: ManagerOptions
 ): Layer.Layer<NodeServer.NodeServer, ManagerError, FileSystem.FileSystem | Path.Path> =>
-  NodeServer.layer(options).pipe(Layer.provide(ManagerApi.layer), Layer.provide(services(options)))
+  NodeServer.layer(options).pipe(
+    Layer.provide(ManagerApi.layer),
+    Layer.provide(NodeGauges.layer),
+    Layer.provide(services(options))
+  )

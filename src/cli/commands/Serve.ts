@@ -126,6 +126,7 @@ const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
       ...renderOptions(settings, base),
       key,
       adminKey: settings.adminKey,
+      metricsKey: settings.metricsKey,
       config: settings.config,
       configSource: settings.configSource,
       rules: places.manager,
