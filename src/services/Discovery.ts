@@ -177,8 +177,8 @@ export const haproxyBackends = (all: ReadonlyArray<DiscoveredNode>): string =>
     .join("\n")
 
 /**
- * A map file: each stream that can be read, and the node with the fewest readers that has it, which is also the name of its
- * server: `use-server %[path,map(...)]`.
+ * A map file for `map_beg`: what the paths of requests for a stream begin with, `/cams/a/`, and the node with the fewest
+ * readers that has it, which is also the name of its server.
  */
 export const haproxyMap = (all: ReadonlyArray<DiscoveredNode>, snapshot: FleetSnapshot): string => {
   const up = new Set(all.filter(isUp).map(({ record }) => record.id))
@@ -196,6 +196,6 @@ export const haproxyMap = (all: ReadonlyArray<DiscoveredNode>, snapshot: FleetSn
   }
   return [...best]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, { node }]) => `${path} ${node}\n`)
+    .map(([path, { node }]) => `/${path}/ ${node}\n`)
     .join("")
 }

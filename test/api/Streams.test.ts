@@ -263,6 +263,6 @@ describe("GET /discovery", () => {
     await app.ready("a", "cams/pier")
     await expect
       .poll(async () => (await app.get("/discovery/haproxy?form=map", admin)).text())
-      .toBe("cam b\ncams/pier a\n")
+      .toBe("/cam/ b\n/cams/pier/ a\n")
   })
 })
