@@ -153,9 +153,8 @@ export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (han
     /** What a config would do. It is no part of the change: where it can't be told, the change goes on. */
     const impactOf = (document: FleetDocument, records: ReadonlyArray<NodeRecord>) =>
       Effect.gen(function* () {
-        const before = yield* renderer.preview?.({}) ?? Effect.succeed(undefined)
-        if (before === undefined) return null
-        const change = yield* changeTo(document, before.before.nodes.keys())
+        const before = (yield* revisions).unsafeFleet()
+        const change = yield* changeTo(document, before?.nodes.keys() ?? [])
         const plan = yield* ConfigPlan.plan(renderer, {
           change,
           snapshot: yield* fleet.snapshot,
@@ -174,6 +173,7 @@ export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (han
           // Said in full by the change itself.
           InvalidConfig: () => Effect.succeed(null),
           PlanNotSupported: () => Effect.succeed(null),
+          NotFound: () => Effect.succeed(null),
           FleetStateError: (error) =>
             Effect.as(Effect.logWarning("the fleet's state can't be read: the impact is not known", error), null)
         })

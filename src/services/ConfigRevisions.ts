@@ -28,7 +28,7 @@ import { ConfigSource, type ConfigSourceShape } from "./ConfigSource.js"
 import { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
 import { type DocumentChange, diffDocuments } from "./FleetDiff.js"
 import { FleetDocument, readNodes } from "./FleetDocument.js"
-import { judge, makeValidators } from "./internal/configSource.js"
+import { judgeInSteps, makeValidators } from "./internal/configSource.js"
 import type { NodeId } from "./NodeId.js"
 import { RevisionInfo } from "./RevisionInfo.js"
 
@@ -278,9 +278,10 @@ export const make = (
     const judged = (
       config: FleetDocument,
       known: ReadonlyArray<NodeId> | undefined
-    ): Either.Either<FleetConfig, InvalidConfig> =>
-      Either.flatMap(readNodes(config.nodes ?? {}), (nodes) => {
-        const verdict = judge(validators, fleet, {
+    ): Effect.Effect<FleetConfig, InvalidConfig> =>
+      Effect.gen(function* () {
+        const nodes = yield* readNodes(config.nodes ?? {})
+        const verdict = yield* judgeInSteps(validators, fleet, {
           base: Either.right(config.base),
           overlays: Either.right({ labels: config.labels, overlays: config.overlays }),
           nodes: new Map([...nodes].map(([node, overlay]) => [node, Either.right(overlay)])),
@@ -288,9 +289,7 @@ export const make = (
           explain: placed
         })
         const issues = verdict.refusals.flatMap((refusal) => (refusal._tag === "InvalidConfig" ? refusal.issues : []))
-        return verdict.config === undefined || issues.length > 0
-          ? Either.left(new InvalidConfig({ issues }))
-          : Either.right(verdict.config)
+        return verdict.config === undefined || issues.length > 0 ? yield* new InvalidConfig({ issues }) : verdict.config
       })
 
     /** In force from now on, here. */
@@ -309,7 +308,7 @@ export const make = (
       if (info === undefined || info.revision === newest?.revision) return
       const revision = yield* withConfig(info)
       if (options.readOnly !== undefined) return yield* enter(revision, undefined)
-      const valid = judged(revision.config, undefined)
+      const valid = yield* Effect.either(judged(revision.config, undefined))
       if (Either.isLeft(valid)) {
         return yield* new ConfigSourceError({
           origin: `revision ${info.revision}`,

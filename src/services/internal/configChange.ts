@@ -1,9 +1,10 @@
 /** What a ConfigSource would make of a change, without making it. */
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { InvalidConfig } from "../../mediamtx/ConfigIssue.js"
 import type { FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
-import { judge, makeValidators, underNode } from "./configSource.js"
+import { judgeInSteps, makeValidators, underNode } from "./configSource.js"
 
 /**
  * The fleet's config after the change. `InvalidConfig` when what is new in it is not valid. An overlay that stays, but is
@@ -17,31 +18,32 @@ export const judgeChange = (
     readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
   },
   known?: Iterable<NodeId>
-): Either.Either<FleetConfig, InvalidConfig> => {
-  const given = change.nodes ?? new Map<NodeId, unknown>()
-  const overlays = new Map<NodeId, unknown>(before.nodes)
-  for (const [node, overlay] of given) {
-    if (overlay === null) overlays.delete(node)
-    else overlays.set(node, overlay)
-  }
-  const refusals: Array<InvalidConfig> = []
-  const verdict = judge(makeValidators(), before, {
-    base: Either.right(change.base === undefined ? before.base : change.base),
-    overlays: Either.right(change.overlays ?? { labels: before.labels, overlays: before.overlays }),
-    known,
-    nodes: new Map([...overlays].map(([node, overlay]) => [node, Either.right(overlay)])),
-    explain: (node, error) => {
-      const placed = underNode(node, error)
-      // What is kept was good with what was in force: that it no longer is, is for its node to suffer, not for the change.
-      if (node === undefined || given.has(node)) refusals.push(placed)
-      return placed
+): Effect.Effect<FleetConfig, InvalidConfig> =>
+  Effect.gen(function* () {
+    const given = change.nodes ?? new Map<NodeId, unknown>()
+    const overlays = new Map<NodeId, unknown>(before.nodes)
+    for (const [node, overlay] of given) {
+      if (overlay === null) overlays.delete(node)
+      else overlays.set(node, overlay)
     }
+    const refusals: Array<InvalidConfig> = []
+    const verdict = yield* judgeInSteps(makeValidators(), before, {
+      base: Either.right(change.base === undefined ? before.base : change.base),
+      overlays: Either.right(change.overlays ?? { labels: before.labels, overlays: before.overlays }),
+      known,
+      nodes: new Map([...overlays].map(([node, overlay]) => [node, Either.right(overlay)])),
+      explain: (node, error) => {
+        const placed = underNode(node, error)
+        // What is kept was good with what was in force: that it no longer is, is for its node to suffer, not for the change.
+        if (node === undefined || given.has(node)) refusals.push(placed)
+        return placed
+      }
+    })
+    if (refusals.length > 0 || verdict.config === undefined) {
+      return yield* new InvalidConfig({ issues: refusals.flatMap(({ issues }) => issues) })
+    }
+    // Those that the source has refused already: what they hold is not known here, so they stay refused.
+    const refused = new Map([...(verdict.config.refused ?? [])])
+    for (const [node, why] of before.refused ?? []) if (!overlays.has(node) && !given.has(node)) refused.set(node, why)
+    return verdict.config === before ? before : { ...verdict.config, refused }
   })
-  if (refusals.length > 0 || verdict.config === undefined) {
-    return Either.left(new InvalidConfig({ issues: refusals.flatMap(({ issues }) => issues) }))
-  }
-  // Those that the source has refused already: what they hold is not known here, so they stay refused.
-  const refused = new Map([...(verdict.config.refused ?? [])])
-  for (const [node, why] of before.refused ?? []) if (!overlays.has(node) && !given.has(node)) refused.set(node, why)
-  return Either.right(verdict.config === before ? before : { ...verdict.config, refused })
-}

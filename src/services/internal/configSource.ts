@@ -1,4 +1,5 @@
 /** The rules by which a ConfigSource takes an edit; where the edit comes from is its caller's business. */
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { type ConfigIssue, InvalidConfig, makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { type ConfigValidator, makeConfigValidator } from "../../mediamtx/ConfigValidation.js"
@@ -125,7 +126,11 @@ interface Shared extends Overlays {
 }
 
 /** The errors of overlays, on the nodes that each selects. Those of the base alone are known already. */
-const judgeOverlays = (validators: Validators, shared: Shared, nodes: Iterable<string>): InvalidConfig | undefined => {
+function* judgeOverlays(
+  validators: Validators,
+  shared: Shared,
+  nodes: Iterable<string>
+): Generator<void, InvalidConfig | undefined> {
   const issues: Array<ConfigIssue> = []
   const seen = new Set<string>()
   for (const [index, { config, paths }] of shared.overlays.entries()) {
@@ -136,6 +141,7 @@ const judgeOverlays = (validators: Validators, shared: Shared, nodes: Iterable<s
   }
   if (issues.length > 0) return new InvalidConfig({ issues })
   for (const overlays of classesOf({ ...shared, nodes: new Map() }, nodes)) {
+    yield
     const parts = overlays.map((overlay): Part => ({ of: "overlay", overlay }))
     const valid = validators.overlays.validate(mergeParts(shared.base, parts))
     if (Either.isRight(valid)) continue
@@ -167,13 +173,15 @@ const adoptOverlays = (
 const noOverlays: Overlays = { labels: {}, overlays: [] }
 
 /**
+ * A step for each config that is validated.
+ *
  * - Base, labels and overlays go together: when one can't be read or isn't valid, those in force stay.
  * - An overlay is judged merged with the base in force. A bad one is refused alone: this node's last good overlay stays,
  *   as long as it is valid with the base.
  * - A node for which no good overlay is left is in `refused`: it is given nothing new, rather than a base that was never
  *   meant for it as it is.
  */
-export const judge = (validators: Validators, previous: FleetConfig | undefined, offer: Offer): Verdict => {
+function* judging(validators: Validators, previous: FleetConfig | undefined, offer: Offer): Generator<void, Verdict> {
   const refusals: Array<Refusal> = []
   let inForce: Shared | undefined =
     previous === undefined
@@ -206,7 +214,7 @@ export const judge = (validators: Validators, previous: FleetConfig | undefined,
             Object.keys(labels).length === 0 ? noOverlays.labels : (adopt(previous?.labels, labels) as LabelRules),
           overlays: adoptOverlays(previous?.overlays, overlays.right.overlays)
         }
-        const wrong = judgeOverlays(validators, offered, [...offer.nodes.keys(), ...(offer.known ?? [])])
+        const wrong = yield* judgeOverlays(validators, offered, [...offer.nodes.keys(), ...(offer.known ?? [])])
         if (wrong !== undefined) refusals.push(offer.explain(undefined, wrong))
         else {
           inForce = offered
@@ -221,6 +229,7 @@ export const judge = (validators: Validators, previous: FleetConfig | undefined,
   const nodes = new Map<NodeId, MediaMTXConfig>()
   const refused = new Map<NodeId, Refusal>()
   for (const [node, reading] of [...offer.nodes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    yield
     const before = previous?.nodes.get(node)
     const judged = Either.isLeft(reading)
       ? Either.left<Refusal>(reading.left)
@@ -261,6 +270,39 @@ export const judge = (validators: Validators, previous: FleetConfig | undefined,
     refusals
   }
 }
+
+/** What becomes of an offer, at once. */
+export const judge = (validators: Validators, previous: FleetConfig | undefined, offer: Offer): Verdict => {
+  const steps = judging(validators, previous, offer)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** So many configs are validated before others have their turn: some milliseconds each where there are many paths. */
+const AT_A_TIME = 2
+
+/** By a timer of the runtime, whatever the Clock: what is waited for is the other work of this thread. */
+const pause = Effect.async<void>((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), 0)
+  return Effect.sync(() => clearTimeout(timer))
+})
+
+/** As `judge`, but in between nodes are answered: with a thousand paths and a hundred overlays it takes half a second. */
+export const judgeInSteps = (
+  validators: Validators,
+  previous: FleetConfig | undefined,
+  offer: Offer
+): Effect.Effect<Verdict> =>
+  Effect.gen(function* () {
+    const steps = judging(validators, previous, offer)
+    for (let count = 1; ; count++) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+      if (count % AT_A_TIME === 0) yield* pause
+    }
+  })
 
 const sameKeys = (a: ReadonlyMap<NodeId, unknown> | undefined, b: ReadonlyMap<NodeId, unknown>): boolean =>
   (a?.size ?? 0) === b.size && [...b.keys()].every((key) => a?.has(key) === true)
