@@ -169,6 +169,7 @@ const make = (settings: Settings) =>
         status: error === "" ? "ok" : "failed",
         every: Duration.toSeconds(settings.interval),
         ...(error === "" ? {} : { error: error.slice(0, 2000) }),
+        configError: report.problem?.slice(0, 2000) ?? null,
         ...(confirming.length === 0 ? {} : { commands: confirming }),
         ...(report.appliedHash === undefined ? {} : { appliedHash: report.appliedHash }),
         ...(version === undefined ? {} : { mediamtxVersion: version }),

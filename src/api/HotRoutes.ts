@@ -180,6 +180,9 @@ const andThen = <A, E, B, E2>(
   return known === undefined ? Effect.flatMap(self, f) : f(known.value)
 }
 
+/** Some databases refuse NUL in a text. */
+const clipError = (text: string): string => text.slice(0, 2000).replaceAll("\0", "\uFFFD")
+
 /** What was wrong before a boot is over. */
 const BOOTS = { applied: undefined, error: null }
 
@@ -465,7 +468,10 @@ export const make = Effect.gen(function* () {
         Effect.map((rendered) => rendered.hash),
         Effect.catchAll(() => Effect.succeed(null))
       )
-      configs.unsafeNote(node, configHash, { applied: beat.appliedHash, error: record.error })
+      // As the registry keeps it: bounded.
+      const error =
+        beat.configError === undefined ? record.error : beat.configError === null ? null : clipError(beat.configError)
+      configs.unsafeNote(node, configHash, { applied: beat.appliedHash, error })
       const reply: HeartbeatReply = { configHash, commands: commands.unsafeTake(node) }
       count(counted.heartbeat)
       return HotResponse.json(200, reply)

@@ -112,8 +112,10 @@ export const statusOf = (
 ): ConfigStatus => {
   const { applied, appliedSinceWanted, error, errorBefore, wanted, wantedSince } = facts
   if (wanted !== null && applied === wanted) return "applied"
+  // A part of what it said before is no news: one of two complaints was settled.
+  const news = error !== null && errorBefore?.includes(error) !== true
   const late = reportedAt - (wantedSince ?? reportedAt) > grace
-  if (error !== null && (late || error !== errorBefore)) return "failed"
+  if (error !== null && (late || news)) return "failed"
   if (wanted === null || applied === null) return "unknown"
   // It ran the wanted config, and now it runs another one.
   return appliedSinceWanted || late ? "drifted" : "wanted"

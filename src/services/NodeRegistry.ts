@@ -57,8 +57,10 @@ export const Heartbeat = Schema.Struct({
   /** SHA-256 (hex) of the config file in force. */
   appliedHash: Schema.optional(Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))),
   status: Schema.Literal("ok", "failed"),
-  /** Why the last config could not be applied. */
+  /** What is wrong: why the last config could not be applied, or anything else. */
   error: Schema.optional(Schema.String),
+  /** The part of it that keeps the wanted config from being in force; null: nothing. Absent: all of `error` may be that. */
+  configError: Schema.optional(Schema.NullOr(Schema.String)),
   /** Absent: not known. An empty list: no path exists. */
   paths: Schema.optional(Schema.Array(ReportedPath)),
   disk: Schema.optional(DiskUsage),

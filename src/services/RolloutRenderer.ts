@@ -52,6 +52,8 @@ export interface RolloutOptions extends ConfigRenderer.ConfigRendererOptions {
 const SLOTS = 6
 /** How many rollouts are kept. */
 const KEPT = 50
+/** A failure that has stood for so long is one. */
+const LONGEST_DOUBT = 30_000
 /** How many failures a rollout lists. */
 const MOST_FAILURES = 100
 
@@ -297,9 +299,13 @@ export const make = (
           return { _tag: "bad", node, reason: "unrenderable", message: rendered.left.message }
         }
         configs.unsafeNote(node, rendered.right.hash)
-        const status = configs.unsafeGet(node)?.configStatus
+        const config = configs.unsafeGet(node)
+        const status = config?.configStatus
         if (status === "applied") return { _tag: "ok" }
         if (status === "failed") {
+          // What it says once may be of the moment before: it has to say it twice.
+          const interval = known.dueAt === null ? 0 : known.dueAt - known.lastSeen
+          if (now - (config?.configSince ?? now) < Math.min(interval + 1000, LONGEST_DOUBT)) return { _tag: "pending" }
           return { _tag: "bad", node, reason: "failed", message: configs.unsafeError(node) ?? "it does not say why" }
         }
         // It promises no calls and says nothing of its config: there is nothing to wait for.

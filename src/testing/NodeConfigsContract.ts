@@ -83,6 +83,12 @@ export const nodeConfigsContract = <E>(name: string, options: NodeConfigsContrac
         assert.strictEqual(status(), "wanted")
         configs.unsafeNote(n1, C, says(A, "port in use"))
         assert.strictEqual(status(), "wanted")
+        // Nor is what is left of two complaints, when one of them was settled.
+        configs.unsafeNote(n1, B)
+        configs.unsafeNote(n1, B, says(A, "port in use; no API"))
+        configs.unsafeNote(n1, C)
+        configs.unsafeNote(n1, C, says(A, "port in use"))
+        assert.strictEqual(status(), "wanted")
         configs.unsafeNote(n1, C, says(A, "another port in use"))
         assert.strictEqual(status(), "failed")
         configs.unsafeNote(n1, A)

@@ -110,6 +110,9 @@ describe("a node's acknowledgement", () => {
       })
       yield* beat("n1", { appliedHash: first, status: "failed", error: "MediaMTX went away" })
       assert.deepInclude(yield* view("n1"), { configStatus: "failed", error: "MediaMTX went away" })
+      // What is wrong beside the config does not count against it.
+      yield* beat("n1", { appliedHash: first, status: "failed", error: "no API", configError: null })
+      assert.deepInclude(yield* view("n1"), { configStatus: "wanted", error: "no API" })
       yield* beat("n1", {})
       assert.deepInclude(yield* view("n1"), { configStatus: "applied", error: null })
 

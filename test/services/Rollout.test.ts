@@ -95,6 +95,8 @@ describe("a change of the config", () => {
         yield* beats(["n2", "n3", "n4"])
         yield* beat("n1", { error: "port in use", applied })
         yield* pass(2)
+        assert.strictEqual((yield* newest)?.state, "running")
+        yield* pass(9)
         const halted = yield* newest
         assert.strictEqual(halted?.state, "halted")
         assert.include(halted?.reason, "n1: port in use")
