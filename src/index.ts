@@ -72,6 +72,7 @@ export { AuthRulesDocument, InvalidAuthRules } from "./services/AuthPolicy/AuthR
 export { hashSecret } from "./services/AuthPolicy/Secret.js"
 export * as AuthPolicy from "./services/AuthPolicy.js"
 export * as ClipState from "./services/ClipState.js"
+export * as ConfigExplain from "./services/ConfigExplain.js"
 export * as ConfigPlan from "./services/ConfigPlan.js"
 export * as ConfigRenderer from "./services/ConfigRenderer.js"
 export * as ConfigRevisions from "./services/ConfigRevisions.js"

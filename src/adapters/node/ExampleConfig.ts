@@ -12,7 +12,8 @@ export const exampleBase = `# What every node of the fleet gets.
 # Save, and every node has the change within seconds. An edit that is not valid is refused with its line and column in
 # the manager's log, and the last good config stays in force. To check a file before: mtx-manager validate FILE
 #
-# What single nodes get on top goes into nodes/ID.yml beside this file. Who may publish and read is in manager.yml.
+# What single nodes get on top goes into nodes/ID.yml beside this file, what nodes with certain labels get into overlays.yml
+# (docs/revisions.md). Who may publish and read is in manager.yml.
 
 # Protocols that are on unless they are switched off. Changing one drops that protocol's connections, no others.
 rtsp: true

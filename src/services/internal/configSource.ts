@@ -280,16 +280,16 @@ export const judge = (validators: Validators, previous: FleetConfig | undefined,
   }
 }
 
-/** So many configs are validated before others have their turn: some milliseconds each where there are many paths. */
-const AT_A_TIME = 2
-
 /** By a timer of the runtime, whatever the Clock: what is waited for is the other work of this thread. */
 const pause = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 0)
   return Effect.sync(() => clearTimeout(timer))
 })
 
-/** As `judge`, but in between nodes are answered: with a thousand paths and a hundred overlays it takes half a second. */
+/**
+ * As `judge`, but between any two configs that are validated others have their turn: with a thousand paths and a hundred
+ * overlays it takes half a second, for which no node should have to wait.
+ */
 export const judgeInSteps = (
   validators: Validators,
   previous: FleetConfig | undefined,
@@ -297,10 +297,10 @@ export const judgeInSteps = (
 ): Effect.Effect<Verdict> =>
   Effect.gen(function* () {
     const steps = judging(validators, previous, offer)
-    for (let count = 1; ; count++) {
+    for (;;) {
       const step = steps.next()
       if (step.done === true) return step.value
-      if (count % AT_A_TIME === 0) yield* pause
+      yield* pause
     }
   })
 
