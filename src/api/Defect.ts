@@ -8,7 +8,7 @@ export const internalError = (cause: Cause.Cause<unknown>): Effect.Effect<Intern
   Effect.suspend(() => {
     const id = crypto.randomUUID()
     return Effect.as(
-      Effect.logError(`internal error ${id}`, cause),
+      Effect.annotateLogs(Effect.logError(`internal error ${id}`, cause), "errorId", id),
       new InternalError({ message: `internal error: the manager's log has the cause under ${id}`, id })
     )
   })

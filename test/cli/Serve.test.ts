@@ -223,7 +223,9 @@ describe("serve", () => {
       .split("\n")
       .map((line): unknown => JSON.parse(line))
     expect(lines.length).toBeGreaterThan(1)
-    expect(lines).toContainEqual(expect.objectContaining({ logLevel: "WARN" }))
+    expect(lines).toContainEqual(
+      expect.objectContaining({ level: "warning", time: expect.any(String), fiber: expect.any(String) })
+    )
     const silent = await serve(["--port", "0", "--quiet", "--log-level", "none"], { cwd: folder() })
     expect((await stop(silent)).stderr).toBe("")
     const fromEnv = await serve(["--port", "0", "--quiet"], { cwd: folder(), env: { MANAGER_LOG_LEVEL: "error" } })

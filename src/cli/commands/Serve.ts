@@ -10,7 +10,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as ConfigFolder from "../../adapters/node/ConfigFolder.js"
@@ -23,6 +22,7 @@ import { type CliError, failed } from "../CliError.js"
 import * as LastServe from "../LastServe.js"
 import { dockerCommand, isLoopback } from "../NodeCommandText.js"
 import { noteLogger, Output, type OutputShape, paint } from "../Output.js"
+import * as ServerLog from "../ServerLog.js"
 import { baseOf, type Flags, renderOptions, resolveSettings, type Settings, settingTable } from "../Settings.js"
 
 export interface ServeOptions extends Flags {
@@ -33,14 +33,6 @@ export interface ServeOptions extends Flags {
 const GRACE = "2500 millis"
 /** Whoever sends SIGTERM is promised 5 s: what is not done by then is left to the database's own recovery. */
 const STOP_WITHIN = "4500 millis"
-
-const loggerFor = (settings: Settings, output: OutputShape): Layer.Layer<never> =>
-  Logger.replace(
-    noteLogger,
-    settings.logFormat === "json"
-      ? Logger.withConsoleError(Logger.jsonLogger)
-      : Logger.prettyLogger({ stderr: true, colors: output.noteColor, mode: "tty" })
-  )
 
 /** The base URL stands in every config, so the port has to be known before the server is. */
 const freePort = (host: string): Effect.Effect<number, CliError> =>
@@ -114,10 +106,17 @@ const warnings = (settings: Settings, base: string, created: ReadonlyArray<strin
     }
   })
 
-const run = (options: ServeOptions, settings: Settings, output: OutputShape) =>
+/** `secrets` is what the log hides; the key, when it is known, is put to it. */
+const run = (
+  options: ServeOptions,
+  settings: Settings,
+  output: OutputShape,
+  secrets: Array<Redacted.Redacted | undefined>
+) =>
   Effect.gen(function* () {
     const { fresh } = yield* DataFolder.open(settings.data)
     const key = settings.key ?? (yield* DataFolder.keepKey(settings.data))
+    secrets.push(key)
     const places = yield* ConfigFolder.locate(settings.config, settings.data)
     const created = yield* ConfigFolder.createWhenAbsent(places, fresh)
     const port = settings.port === 0 ? yield* freePort(settings.host) : settings.port
@@ -174,5 +173,7 @@ export const serve = (
   Effect.gen(function* () {
     const output = yield* Output
     const settings = yield* resolveSettings(options, process.cwd())
-    yield* Effect.provide(run(options, settings, output), loggerFor(settings, output))
+    const secrets = [settings.key, settings.adminKey, settings.metricsKey]
+    const log = ServerLog.layer(noteLogger, { format: settings.logFormat, colors: output.noteColor, secrets })
+    yield* Effect.provide(run(options, settings, output, secrets), log)
   })
