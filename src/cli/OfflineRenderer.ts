@@ -5,13 +5,19 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import * as AuthRulesFile from "../adapters/node/AuthRulesFile.js"
+import * as ConfigFolder from "../adapters/node/ConfigFolder.js"
+import { parseManagerFile } from "../adapters/node/ManagerFile.js"
 import type { CommandTextError } from "../mediamtx/CommandText.js"
 import * as ConfigRenderer from "../services/ConfigRenderer.js"
 import { type ConfigSource, ConfigSourceError } from "../services/ConfigSource.js"
 import * as ConfigSourceFile from "../services/ConfigSourceFile.js"
 import * as Credentials from "../services/Credentials.js"
+import * as NodeRegistry from "../services/NodeRegistry.js"
+import * as Topology from "../services/Topology.js"
 import { baseOf, renderOptions, type Settings } from "./Settings.js"
 
 /** Loaded when it is needed: the driver of the database takes its time. */
@@ -56,6 +62,26 @@ export const source = (
     ? fromDatabase(settings.database)
     : ConfigSourceFile.layer({ path: settings.config })
 
+/**
+ * What `manager.yml` says of groups. No node has called here, so it is as if all of them were there. A file that can't be
+ * read is for the server to complain of.
+ */
+const topology = (settings: Settings) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const text = yield* ConfigFolder.locate(settings.config, settings.data).pipe(
+        Effect.flatMap(({ manager }) => AuthRulesFile.read(manager)),
+        Effect.orElseSucceed(() => undefined)
+      )
+      const parsed = parseManagerFile(text ?? "", "manager.yml")
+      return Topology.layer(Either.isRight(parsed) ? parsed.right.topology : Topology.none).pipe(
+        Layer.provide(NodeRegistry.layerMemory()),
+        // A registry in memory has nothing that it could fail to read.
+        Layer.orDie
+      )
+    })
+  )
+
 export const layer = (
   settings: Settings,
   key: Redacted.Redacted
@@ -65,6 +91,7 @@ export const layer = (
   FileSystem.FileSystem | Path.Path
 > =>
   ConfigRenderer.layer(renderOptions(settings, baseOf(settings))).pipe(
+    Layer.provide(topology(settings)),
     Layer.provide(source(settings)),
     Layer.provide(Credentials.layer({ key, adminKey: settings.adminKey }))
   )

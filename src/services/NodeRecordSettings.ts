@@ -5,12 +5,14 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { ConfigSource } from "./ConfigSource.js"
 import type { FleetConfig } from "./FleetConfig.js"
 import { classOf, configOf } from "./internal/configLayers.js"
 import type { NodeId } from "./NodeId.js"
 import { type RecordSettings, recordSettings } from "./RecordSettings.js"
+import { Topology } from "./Topology.js"
 
 export interface NodeRecordSettingsOptions {
   /** The time zone of the nodes, in which MediaMTX names segments (default UTC, which containers have). */
@@ -25,12 +27,24 @@ const none: Lookup = () => undefined
 export const make = (
   options: NodeRecordSettingsOptions = {}
 ): Effect.Effect<(node: NodeId, path: string) => Effect.Effect<RecordSettings | undefined>, never, ConfigSource> =>
-  Effect.map(ConfigSource, (source) => {
+  Effect.gen(function* () {
+    const source = yield* ConfigSource
+    const topology = Option.getOrUndefined(yield* Effect.serviceOption(Topology))
     let fleet: FleetConfig | undefined
     let lookups = new Map<string, Lookup>()
     const prepare = (config: MediaMTXConfig): Lookup =>
       Either.getOrElse(recordSettings(config, { timeZone: options.timeZone ?? "UTC" }), () => none)
-    return (node, path) =>
+    /** Of nodes that follow in groups, whose paths are those of others. Goes with the config. */
+    const following = new WeakMap<MediaMTXConfig, Lookup>()
+    const followingLookup = (config: MediaMTXConfig): Lookup => {
+      let lookup = following.get(config)
+      if (lookup === undefined) {
+        lookup = prepare(config)
+        following.set(config, lookup)
+      }
+      return lookup
+    }
+    const withoutGroups = (node: NodeId, path: string) =>
       Effect.map(source.current, (current) => {
         if (current !== fleet) {
           fleet = current
@@ -44,6 +58,13 @@ export const make = (
           lookups.set(key, lookup)
         }
         return lookup(path)
+      })
+    if (topology === undefined) return withoutGroups
+    return (node, path) =>
+      Effect.gen(function* () {
+        if ((yield* topology.overlay(yield* source.current, node)) === undefined)
+          return yield* withoutGroups(node, path)
+        return followingLookup(yield* topology.configOf(node))(path)
       })
   })
 

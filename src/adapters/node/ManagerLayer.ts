@@ -185,6 +185,20 @@ export const services = (
   // One and the same for all that build on it.
   const database = SqliteNode.layer({ filename: options.database })
   const source = ConfigHistory.layer(options).pipe(Layer.provide(database))
+  const registry = Layer.merge(
+    SqlHookBus.layer(options.retention),
+    SqlNodeRegistry.layer({ policy: options.heartbeats })
+  ).pipe(Layer.provide(database))
+  const credentials = Credentials.layer({
+    key: options.key,
+    adminKey: options.adminKey,
+    metricsKey: options.metricsKey
+  })
+  const topology = TopologyFile.layer({ file: options.rules }).pipe(
+    Layer.provide(registry),
+    Layer.provide(source),
+    Layer.provideMerge(credentials)
+  )
   const storage = Layer.mergeAll(
     SqlFleetState.layer(),
     NodeEventLog.layer,
@@ -193,23 +207,7 @@ export const services = (
     SqlTokenSessions.layer(),
     issuer,
     playback(options)
-  ).pipe(
-    Layer.provideMerge(
-      Layer.merge(SqlHookBus.layer(options.retention), SqlNodeRegistry.layer({ policy: options.heartbeats }))
-    ),
-    Layer.provide(database),
-    Layer.provide(source)
-  )
-  const credentials = Credentials.layer({
-    key: options.key,
-    adminKey: options.adminKey,
-    metricsKey: options.metricsKey
-  })
-  const topology = TopologyFile.layer({ file: options.rules }).pipe(
-    Layer.provide(storage),
-    Layer.provide(source),
-    Layer.provideMerge(credentials)
-  )
+  ).pipe(Layer.provideMerge(registry), Layer.provide(topology), Layer.provide(database), Layer.provide(source))
   const renderer = Layer.unwrapEffect(
     Effect.map(RolloutPolicyFile.make(options.rules), (policy) => RolloutRenderer.layer({ ...options, policy }))
   ).pipe(
