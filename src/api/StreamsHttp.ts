@@ -127,9 +127,12 @@ export const streamsGroup = HttpApiBuilder.group(ManagerApi, "streams", (handler
             .map((text) => text.trim())
             .filter((text) => text !== "")
             .slice(0, 10)
+          const wantsJson =
+            urlParams.format === "json" ||
+            (urlParams.format === undefined && (request.headers["accept"] ?? "").startsWith("application/json"))
           const found = yield* StreamLocator.locate(
             { topology, registry, fleet },
-            { path, protocol, near, query: own }
+            { path, protocol, near, query: own, all: wantsJson }
           ).pipe(Effect.catchAll(unavailable))
           const [best, ...others] = found.streams
           // Who may not read it is not told whether there is any.
@@ -143,9 +146,6 @@ export const streamsGroup = HttpApiBuilder.group(ManagerApi, "streams", (handler
             }
             return yield* new Unavailable({ message: "no live node has the stream right now", retryAfter: RETRY_AFTER })
           }
-          const wantsJson =
-            urlParams.format === "json" ||
-            (urlParams.format === undefined && (request.headers["accept"] ?? "").startsWith("application/json"))
           return wantsJson
             ? HttpServerResponse.unsafeJson({ path, protocol, streams: [best, ...others] }, { headers })
             : HttpServerResponse.empty({ status: 302, headers: { ...headers, location: best.url } })

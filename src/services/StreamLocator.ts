@@ -28,6 +28,8 @@ export interface StreamQuery {
   readonly near: ReadonlyArray<string>
   /** The viewer's own query, as it came. It goes into the URLs. */
   readonly query: string
+  /** Also those that would have it on demand when others have it already. */
+  readonly all?: boolean | undefined
 }
 
 /** A node that a viewer can be sent to. */
@@ -131,16 +133,20 @@ export const locate = (
     const { fleet, registry, topology } = services
     const snapshot = yield* fleet.snapshot
     const live = new Map((indexOf(snapshot).get(wanted.path) ?? []).map((path) => [path.node, path]))
+    const { addresses, groups, locator } = topology.current()
+    const edgeGroups = groups.filter((group) => group.kind === "edges" && takesName(group, wanted.path))
+    // Of a large fleet, only those that have the stream are looked at, when that is enough.
+    const someHave = [...live.values()].some(({ available }) => available)
+    const narrow = wanted.all !== true && edgeGroups.length === 0 && someHave
     const holders: Array<Holder> = []
     for (const record of yield* registry.list) {
-      const config = yield* topology.configOf(record.id)
+      if (narrow && !live.has(record.id)) continue
+      const config = topology.unsafeConfigOf(record.id) ?? (yield* topology.configOf(record.id))
       const key = matcherOf(config)(wanted.path)?.key
       const has = record.status === "offline" ? undefined : live.get(record.id)
       if (key === undefined && has === undefined) continue
       holders.push({ record, config, key, has, labels: yield* topology.labelsOf(record.id) })
     }
-    const { addresses, groups, locator } = topology.current()
-    const edgeGroups = groups.filter((group) => group.kind === "edges" && takesName(group, wanted.path))
     const isEdge = ({ labels, record }: Holder) => edgeGroups.some((group) => isFollower(group, record.id, labels))
     const isOrigin = ({ record }: Holder) =>
       edgeGroups.some((group) => group.kind === "edges" && group.origins.includes(record.id))

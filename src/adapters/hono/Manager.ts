@@ -18,6 +18,7 @@ import * as Stream from "effect/Stream"
 import { Hono, type Context as HonoContext } from "hono"
 import * as ApiDocs from "../../api/ApiDocs.js"
 import { NotFound, Unavailable } from "../../api/ApiError.js"
+import * as DashboardRoutes from "../../api/DashboardRoutes.js"
 import { Draining } from "../../api/Draining.js"
 import * as HotResponse from "../../api/HotResponse.js"
 import { type HotRoute, HotRoutes, type HotRoutesShape, match, repairUrl } from "../../api/HotRoutes.js"
@@ -228,7 +229,7 @@ const build: Effect.Effect<Running, never, Provided> = Effect.gen(function* () {
   }
 })
 
-const knownRoutes = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...StorageRoutes.routes])
+const knownRoutes = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...DashboardRoutes.routes, ...StorageRoutes.routes])
 const notFound = HotResponse.fromError(new NotFound({ message: "there is no such route; /docs lists them all" }))
 const noAuth = HotResponse.fromError(
   new NotFound({ message: "this manager does not decide who may do what: it was given no auth" })
@@ -546,6 +547,7 @@ export const manager = <
       bucket === undefined
         ? stored
         : Playback.layer({ storage: bucket, base: options.base, key, timeZone, playback: options.playback }).pipe(
+            Layer.provide(topology),
             Layer.provide(configSource),
             Layer.provideMerge(stored)
           )
