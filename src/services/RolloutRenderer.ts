@@ -45,11 +45,10 @@ export interface RolloutOptions extends ConfigRenderer.ConfigRendererOptions {
   readonly every?: Duration.DurationInput | undefined
 }
 
-/**
- * How many configs there are at a time: the settled one, three of rollouts that give them to nodes, one that is being planned,
- * and one that came meanwhile.
- */
-const SLOTS = 6
+/** How many rollouts beside the newest may give nodes their config: those of changes that came one upon the other. */
+const MOST = 3
+/** How many changes may come within the moment that it takes to plan one. */
+const SPARE = 2
 /** How many rollouts are kept. */
 const KEPT = 50
 /** A failure that has stood for so long is one. */
@@ -118,26 +117,32 @@ export const make = (
     let latest = yield* source.current
     const live = (): FleetConfig => source.unsafeCurrent?.() ?? latest
 
-    const slots: Array<Slot> = []
-    for (let i = 0; i < SLOTS; i++) {
-      const slot: { fleet: FleetConfig; renderer: ConfigRenderer.ConfigRendererShape | undefined } = {
-        fleet: latest,
-        renderer: undefined
-      }
-      const renderer = yield* ConfigRenderer.make(options).pipe(
-        Effect.provideService(ConfigSource, {
-          current: Effect.sync(() => slot.fleet),
-          unsafeCurrent: () => slot.fleet,
-          changes: Stream.empty,
-          rejected: Effect.succeed(undefined)
-        })
-      )
-      slots.push(Object.assign(slot, { renderer }))
-    }
-    const [first] = slots
-    if (first === undefined) return yield* Effect.dieMessage("there is a slot")
+    const context = yield* Effect.context<ConfigSource | Credentials>()
+    /** A place for one config. It is used once: a renderer remembers the last good config of nodes. */
+    const makeSlot = (fleet: FleetConfig): Effect.Effect<Slot, CommandTextError> =>
+      Effect.suspend(() => {
+        const slot = { fleet }
+        return Effect.map(
+          ConfigRenderer.make(options).pipe(
+            Effect.provideService(ConfigSource, {
+              current: Effect.sync(() => slot.fleet),
+              unsafeCurrent: () => slot.fleet,
+              changes: Stream.empty,
+              rejected: Effect.succeed(undefined)
+            }),
+            Effect.provide(context)
+          ),
+          (renderer) => Object.assign(slot, { renderer })
+        )
+      })
+    /** For changes that come while a poll is answered, where nothing can be waited for. Made up for right after. */
+    const spare: Array<Slot> = []
+    const restock = Effect.gen(function* () {
+      while (spare.length < SPARE) spare.push(yield* makeSlot(latest))
+    })
+    yield* restock
     /** What every node had, or was to have, before the changes of the stack. */
-    const settled: Slot = first
+    const settled = yield* makeSlot(latest)
     /** Changes that are not over, the newest last. The older ones were superseded, and keep what they had given. */
     let stack: ReadonlyArray<Active> = []
     /** The source's config that was taken up last. */
@@ -175,22 +180,18 @@ export const make = (
       return settled
     }
 
-    /** The change that is being planned right now. */
-    let planning: Active | undefined
-
     /** Takes up a change of the source: from now on it is somebody's to plan, and nobody's to have. */
     const admit = (fleet: FleetConfig): void => {
       // One that was not planned before the next one came was never given to anybody.
       const planned = stack.filter(({ record }) => record !== undefined)
       // Nodes that have the oldest of too many in between go back to the one before.
-      const kept = planned.length > SLOTS - 3 ? planned.slice(1) : planned
-      const used = new Set([settled, planning?.slot, ...kept.map(({ slot }) => slot)])
-      const slot = slots.find((each) => !used.has(each))
+      const kept = planned.length > MOST ? planned.slice(1) : planned
+      const slot = spare.pop()
+      Queue.unsafeOffer(pokes, undefined)
       if (slot === undefined) return
       slot.fleet = fleet
       seen = fleet
       stack = [...kept, { slot, fleet, record: undefined, waveOf: new Map() }]
-      Queue.unsafeOffer(pokes, undefined)
     }
 
     const newestSlot = (): Slot => stack.at(-1)?.slot ?? settled
@@ -530,18 +531,12 @@ export const make = (
 
     let troubled = false
     const step = Effect.gen(function* () {
+      // What the options have made once they make again.
+      yield* Effect.orDie(restock)
       const fleet = live()
       if (fleet !== seen) admit(fleet)
       const unplanned = stack.at(-1)
-      if (unplanned !== undefined && unplanned.record === undefined) {
-        planning = unplanned
-        yield* Effect.ensuring(
-          plan(unplanned),
-          Effect.sync(() => {
-            planning = undefined
-          })
-        )
-      }
+      if (unplanned !== undefined && unplanned.record === undefined) yield* plan(unplanned)
       const top = stack.at(-1)
       if (top?.record !== undefined && (top.record.state === "running" || top.record.state === "held")) {
         yield* advance(top, top.record)
@@ -602,16 +597,15 @@ export const make = (
       } else {
         settled.fleet = before.right
         const active: Array<Active> = []
-        for (const [index, id] of stored.stack.slice(-(SLOTS - 1)).entries()) {
+        for (const id of stored.stack.slice(-MOST - 1)) {
           const record = stored.rollouts.find((each) => each.id === id)
-          const slot = slots[index + 1]
-          if (record === undefined || slot === undefined) continue
+          if (record === undefined) continue
           const fleet = yield* Effect.either(restore(record.to, current))
           if (Either.isLeft(fleet)) {
             yield* Effect.logError(`rollout ${id} is left out`, fleet.left)
             continue
           }
-          slot.fleet = fleet.right
+          const slot = yield* makeSlot(fleet.right)
           const each: Active = { slot, fleet: fleet.right, record, waveOf: new Map() }
           planned(each, record)
           active.push(each)

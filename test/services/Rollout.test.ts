@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { ConfigSourceError } from "../../src/services/ConfigSource.js"
 import * as Rollout from "../../src/services/Rollout.js"
 import { decode, isOpen, type RolloutPolicy } from "../../src/services/RolloutPolicy.js"
 import { rolloutStoreContract } from "../../src/testing/RolloutStoreContract.js"
@@ -309,4 +310,36 @@ describe("the rollout section", () => {
     assert.isFalse(weekend("2026-11-28T05:00:00Z"))
     assert.isFalse(weekend("2026-11-29T23:00:00Z"))
   })
+})
+
+describe("a node for which the new config is not valid", () => {
+  it.scoped("keeps what it has, halts the rollout, and gets nothing of an older one that was given up", () =>
+    Effect.gen(function* () {
+      const { beats, given, newest, pass, rollout, set, source } = yield* rolloutWorld(canary)
+      yield* beats(fleet)
+      yield* set("b")
+      assert.strictEqual(yield* given("n1"), "b")
+      yield* rollout().abort(1)
+      yield* beats(fleet)
+      // Valid for all but n1, whose own config is taken as a file's would be that is refused.
+      const { revision } = yield* source.current
+      const base = { paths: { c: {} } }
+      const why = new ConfigSourceError({ origin: "n1.yml", message: "it is not valid" })
+      const mixed = {
+        revision: revision + 1,
+        base,
+        nodes: new Map(),
+        refused: new Map([["n1" as never, why]]),
+        warnings: []
+      }
+      source.unsafeReplace(mixed)
+      yield* pass(1)
+      yield* pass(2)
+      assert.strictEqual(yield* given("n1"), "a")
+      const halted = yield* newest
+      assert.strictEqual(halted?.state, "halted")
+      assert.strictEqual(halted?.failures[0]?.reason, "unrenderable")
+      assert.strictEqual(yield* given("n2"), "a")
+    })
+  )
 })

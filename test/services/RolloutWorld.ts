@@ -23,7 +23,16 @@ export const config = (name: string) => ({ config: { paths: { [name]: {} } } })
 
 export const rolloutWorld = (policy: Partial<RolloutPolicy>) =>
   Effect.gen(function* () {
-    const source = yield* ConfigSource.make(config("a"))
+    const made = yield* ConfigSource.make(config("a"))
+    let replaced: ConfigSource.FleetConfig | undefined
+    const source = {
+      ...made,
+      unsafeCurrent: () => replaced ?? made.unsafeCurrent?.() ?? Effect.runSync(made.current),
+      /** Puts a config in force that no value could be set to. */
+      unsafeReplace: (fleet: ConfigSource.FleetConfig) => {
+        replaced = fleet
+      }
+    }
     const state = { policy: { ...immediate, ...policy } }
     const store = yield* Rollout.makeMemoryStore
     const nodes = yield* Layer.build(
