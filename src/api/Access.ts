@@ -10,8 +10,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Credentials } from "../services/Credentials.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
-import { mayActAs, type Principal } from "../services/Principal.js"
+import { mayActAs, Principal } from "../services/Principal.js"
 import { Forbidden, Unauthorized } from "./ApiError.js"
+import { foreign, type OperatorCall, sessionIn, viewerMay } from "./OperatorCall.js"
 import { settled } from "./Settled.js"
 
 /** A secret as it was presented, with the node that the caller says it is (Basic's user name), if it does. */
@@ -29,6 +30,14 @@ export interface AccessShape {
   /** The admin key. `node` is the one that the request is about, if any. */
   readonly admin: (
     presented: Presented | undefined,
+    node: NodeId | undefined
+  ) => Effect.Effect<Principal, Unauthorized | Forbidden>
+  /**
+   * As `admin`, with what people have beside it: a session of the dashboard in a cookie, and, for what only tells, the
+   * viewer key.
+   */
+  readonly operator: (
+    call: OperatorCall,
     node: NodeId | undefined
   ) => Effect.Effect<Principal, Unauthorized | Forbidden>
   /** The key that is for metrics alone, or the admin key. */
@@ -58,6 +67,8 @@ export const fromAuthorization = (header: string | undefined): Presented | undef
 const TOKEN_LENGTH = 43
 /** How many nodes are remembered to tell a wrong node's token from an unknown one. */
 const REMEMBERED = 1_000
+
+const lookOnly = new Forbidden({ message: "the viewer key is for looking: this needs the admin key" })
 
 export const make = Effect.gen(function* () {
   const credentials = yield* Credentials
@@ -136,6 +147,8 @@ export const make = Effect.gen(function* () {
           return Effect.succeed(principal)
         case "Fleet":
           return Effect.fail(new Forbidden({ message: "the shared key is for nodes: this needs the admin key" }))
+        case "Viewer":
+          return Effect.fail(lookOnly)
         case "Node":
           return Effect.fail(
             new Forbidden({ message: `this is the token of node ${principal.node}: this needs the admin key` })
@@ -143,12 +156,30 @@ export const make = Effect.gen(function* () {
       }
     })
 
+  const viewer = (call: OperatorCall) => (viewerMay(call) ? Effect.succeed(Principal.Viewer()) : Effect.fail(lookOnly))
+
+  const operator: AccessShape["operator"] = (call, node) => {
+    const { sessions } = credentials
+    const { presented } = call
+    if (presented !== undefined) {
+      return sessions?.roleOf(presented.secret) === "viewer" ? viewer(call) : admin(presented, node)
+    }
+    const text = sessionIn(call.header("cookie"))
+    if (text === undefined || sessions === undefined) return missing
+    return Effect.flatMap(sessions.verify(text), (session): Effect.Effect<Principal, Unauthorized | Forbidden> => {
+      if (Option.isNone(session)) return Effect.fail(new Unauthorized({ message: "the session has ended: log in" }))
+      const reason = foreign(call)
+      if (reason !== undefined) return Effect.fail(new Forbidden({ message: reason }))
+      return session.value.role === "admin" ? Effect.succeed(Principal.Admin()) : viewer(call)
+    })
+  }
+
   const metrics: AccessShape["metrics"] = (presented) =>
     presented !== undefined && credentials.mayScrape?.(presented.secret) === true
       ? Effect.void
       : Effect.asVoid(admin(presented, undefined))
 
-  return Access.of({ node: nodeAccess, admin, metrics })
+  return Access.of({ node: nodeAccess, admin, operator, metrics })
 })
 
 export const layer: Layer.Layer<Access, never, Credentials> = Layer.effect(Access, make)

@@ -24,6 +24,7 @@ import * as Stream from "effect/Stream"
 import type { AuthPolicy } from "../services/AuthPolicy.js"
 import * as ConfigPlan from "../services/ConfigPlan.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
+import type { Credentials } from "../services/Credentials.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
 import { NodeCommands } from "../services/NodeCommands.js"
@@ -35,6 +36,7 @@ import type { TokenSessions } from "../services/TokenSessions.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
+import * as DashboardRoutes from "./DashboardRoutes.js"
 import { discoveryGroup } from "./DiscoveryHttp.js"
 import * as Draining from "./Draining.js"
 import * as EventStream from "./EventStream.js"
@@ -43,6 +45,7 @@ import * as HotRoutes from "./HotRoutes.js"
 import { ManagerApi } from "./ManagerApi.js"
 import { metricsGroup } from "./MetricsHttp.js"
 import type { NodeDetail, NodeView } from "./NodesApi.js"
+import { DASHBOARD_HEADER, type OperatorCall } from "./OperatorCall.js"
 import { fromDecodeError } from "./Params.js"
 import * as PlanCall from "./PlanCall.js"
 import { playbackGroup, recordingsGroup } from "./PlaybackHttp.js"
@@ -144,6 +147,13 @@ const nodeOf = (request: HttpServerRequest.HttpServerRequest): NodeId | undefine
   return node !== undefined && isNodeId(node) ? node : undefined
 }
 
+const operatorCall = (request: HttpServerRequest.HttpServerRequest): OperatorCall => ({
+  method: request.method,
+  path: splitUrl(request.url).path,
+  header: (name) => request.headers[name],
+  presented: Access.fromAuthorization(request.headers["authorization"])
+})
+
 /**
  * Each scheme's handler reads the request itself, so that all of them come to the same verdict, and a refusal does not
  * depend on which scheme HttpApi tried last.
@@ -154,7 +164,7 @@ const security = Layer.mergeAll(
     AdminAccess,
     Effect.map(Access.Access, (access) => {
       const check = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        access.admin(Access.fromAuthorization(request.headers["authorization"]), nodeOf(request))
+        access.operator(operatorCall(request), nodeOf(request))
       )
       return { bearer: () => check, basic: () => check }
     })
@@ -185,7 +195,7 @@ const security = Layer.mergeAll(
         const presented = Access.fromAuthorization(request.headers["authorization"])
         const asWorker =
           node !== undefined && Query.single(Query.parse(splitUrl(request.url).query), "wait") !== undefined
-        return asWorker ? access.node(presented, node) : access.admin(presented, node)
+        return asWorker ? access.node(presented, node) : access.operator(operatorCall(request), node)
       })
       return { bearer: () => check, basic: () => check }
     })
@@ -390,7 +400,7 @@ const healthGroup = HttpApiBuilder.group(ManagerApi, "health", (handlers) =>
 // ---------------------------------------------------------------------------------------------------------------------
 // Errors
 
-const methodsOf = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...StorageRoutes.routes])
+const methodsOf = RouteTable.make(ManagerApi, [...ApiDocs.routes, ...DashboardRoutes.routes, ...StorageRoutes.routes])
 
 const noRoute = (request: HttpServerRequest.HttpServerRequest): ApiError => {
   const allow = methodsOf(splitUrl(request.url).path)
@@ -410,12 +420,23 @@ const errorOf = (error: unknown): ApiError | undefined => {
   return undefined
 }
 
-const onCause = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+/** A challenge makes a browser ask for a password itself; the dashboard has a page for that. */
+const withoutChallenge = (response: HotResponse.HotResponse): HotResponse.HotResponse => {
+  const at = response.headers.indexOf("www-authenticate")
+  return at === -1 ? response : { ...response, headers: response.headers.filter((_, i) => i !== at && i !== at + 1) }
+}
+
+const onCause = (
+  cause: Cause.Cause<unknown>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest> => {
   if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
   const known = errorOf(Cause.squash(cause))
   return known === undefined
     ? Effect.map(HotRoutes.internalError(cause), (error) => toServerResponse(HotResponse.fromError(error)))
-    : Effect.succeed(toServerResponse(HotResponse.fromError(known)))
+    : Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+        const response = HotResponse.fromError(known)
+        return toServerResponse(headers[DASHBOARD_HEADER] === undefined ? response : withoutChallenge(response))
+      })
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -482,8 +503,10 @@ export const layer: Layer.Layer<
   | SessionKick
   | TokenSessions
   | Draining.Draining
+  | Credentials
 > = Layer.effect(ManagerHttp, make).pipe(
   Layer.provide(ApiDocs.layer),
+  Layer.provide(DashboardRoutes.layer),
   Layer.provide(StorageRoutes.layer),
   Layer.provide(groups),
   Layer.provide(security),

@@ -18,13 +18,14 @@ import { Topology } from "../services/Topology.js"
 import * as Access from "./Access.js"
 import { Forbidden, NotFound, Unauthorized, Unavailable } from "./ApiError.js"
 import { ManagerApi } from "./ManagerApi.js"
+import { sessionIn } from "./OperatorCall.js"
 import * as Query from "./Query.js"
 import { invalidField } from "./RequestIssues.js"
 
 /** Parameters that are ours. */
 const OURS: ReadonlySet<string> = new Set(["protocol", "near", "format"])
 
-/** Players run in pages of other origins. No cookie and no credential of the browser's own opens anything here. */
+/** Players run in pages of other origins. No cookie of the browser's own opens anything to those (see `OperatorCall`). */
 const headers = { "cache-control": "no-store", "access-control-allow-origin": "*" }
 
 /** What stands between `/streams/` and `?`, and the viewer's own query, as they came. */
@@ -109,6 +110,22 @@ export const streamsGroup = HttpApiBuilder.group(ManagerApi, "streams", (handler
       return yield* new Forbidden({ message: decision.reason })
     })
 
+    /** People at the dashboard see where every stream is. */
+    const hasSession = (request: HttpServerRequest.HttpServerRequest) =>
+      sessionIn(request.headers["cookie"]) === undefined
+        ? Effect.succeed(false)
+        : Effect.isSuccess(
+            access.operator(
+              {
+                method: request.method,
+                path: "/streams",
+                header: (name) => request.headers[name],
+                presented: undefined
+              },
+              undefined
+            )
+          )
+
     return handlers
       .handleRaw("locate", ({ request, urlParams }) =>
         Effect.gen(function* () {
@@ -120,7 +137,10 @@ export const streamsGroup = HttpApiBuilder.group(ManagerApi, "streams", (handler
           if (staticPathNameProblem(path) !== undefined) {
             return yield* invalidField("request", "path", "is not the name of a path", "such as cam/1")
           }
-          if (who === "key") yield* access.admin(Access.fromAuthorization(request.headers["authorization"]), undefined)
+          const atDashboard = yield* hasSession(request)
+          if (who === "key" && !atDashboard) {
+            yield* access.admin(Access.fromAuthorization(request.headers["authorization"]), undefined)
+          }
           const protocol = urlParams.protocol ?? "hls"
           const near = [urlParams.near, nearHeader === undefined ? undefined : request.headers[nearHeader]]
             .flatMap((text) => (text ?? "").split(","))
@@ -136,7 +156,7 @@ export const streamsGroup = HttpApiBuilder.group(ManagerApi, "streams", (handler
           ).pipe(Effect.catchAll(unavailable))
           const [best, ...others] = found.streams
           // Who may not read it is not told whether there is any.
-          if (who === "policy") yield* ask(request, { node: best?.node, path, protocol, query: own })
+          if (who === "policy" && !atDashboard) yield* ask(request, { node: best?.node, path, protocol, query: own })
           if (best === undefined) {
             if (!found.exists) return yield* new NotFound({ message: "there is no such stream" })
             if (found.unreachable) {

@@ -13,6 +13,8 @@ import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as DashboardSessions from "./DashboardSessions.js"
+import { equal } from "./internal/equal.js"
 import type { NodeId } from "./NodeId.js"
 import { Principal } from "./Principal.js"
 
@@ -28,6 +30,8 @@ export interface CredentialsShape {
   readonly verify: (secret: string, node: NodeId | undefined) => Effect.Effect<Option.Option<Principal>>
   /** Whether this is the key that is for metrics alone. Absent: there is none. Compared in constant time. */
   readonly mayScrape?: ((secret: string) => boolean) | undefined
+  /** Sessions of the dashboard. Absent: nobody can log in. */
+  readonly sessions?: DashboardSessions.DashboardSessionsShape | undefined
 }
 
 export class Credentials extends Context.Tag("mtx-manager/Credentials")<Credentials, CredentialsShape>() {}
@@ -39,6 +43,8 @@ export interface CredentialsOptions {
   readonly adminKey?: Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
   readonly metricsKey?: Redacted.Redacted | undefined
+  /** Opens the dashboard, and routes that only tell, for people who may look but not touch. */
+  readonly viewerKey?: Redacted.Redacted | undefined
 }
 
 /** How many derived tokens are remembered. Beyond it the oldest are derived again: a bound against invented node ids. */
@@ -50,12 +56,7 @@ interface Derived {
   readonly principal: Effect.Effect<Option.Option<Principal>>
 }
 
-/** Time depends on the length of `b` only, never on where the two differ. */
-export const equal = (a: string, b: string): boolean => {
-  let difference = a.length ^ b.length
-  for (let i = 0; i < b.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i)
-  return difference === 0
-}
+export { equal } from "./internal/equal.js"
 
 export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShape> =>
   Effect.gen(function* () {
@@ -116,6 +117,10 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
     const metricsKey = options.metricsKey === undefined ? undefined : Redacted.value(options.metricsKey)
 
     return {
+      sessions: yield* DashboardSessions.make({
+        adminKey: options.adminKey ?? options.key,
+        viewerKey: options.viewerKey
+      }),
       ...(metricsKey !== undefined && { mayScrape: (secret: string) => equal(secret, metricsKey) }),
       nodeToken,
       linkToken,
