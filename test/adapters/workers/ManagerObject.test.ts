@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { Miniflare } from "miniflare"
-import { afterAll, assert, beforeAll, describe, it, onTestFinished } from "vitest"
+import { afterAll, assert, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { bundle } from "./workerd/bundle.js"
 
 const bearer = { authorization: "Bearer shared-key" }
@@ -133,6 +133,25 @@ for (const state of ["object", "d1"] as const) {
       assert.strictEqual(again.status, 304)
       const stranger = await running.call("/mtx/?node=n1", { headers: { authorization: "Bearer wrong" } })
       assert.strictEqual(stranger.status, 401)
+    })
+
+    it("knows which nodes stand in for each other, sends viewers to them, and tells others of them", async () => {
+      const ask = async (path: string) => running.call(`/mtx${path}`, { headers: bearer, redirect: "manual" })
+      assert.strictEqual((await ask("/?node=ha-1")).status, 200)
+      assert.match(
+        await (await ask("/?node=ha-2")).text(),
+        /rtsp:\/\/mtx-manager\.ha-2:[\w-]{43}@ha-1\.fleet\.test:8554\/cam/
+      )
+      assert.strictEqual((await ask("/streams/cam")).status, 503)
+      const body = "event=available&path=cam&type=rtspSession&id=ha&query="
+      await running.call("/mtx/hooks?node=ha-1", { method: "POST", headers: FORM, body })
+      await expect.poll(async () => (await ask("/streams/cam?protocol=rtsp&x=1")).status).toBe(302)
+      const found = await ask("/streams/cam?protocol=rtsp&x=1")
+      assert.strictEqual(found.headers.get("location"), "rtsp://ha-1.fleet.test:8554/cam?x=1")
+      assert.strictEqual((await running.call("/mtx/streams/cam")).status, 401)
+      assert.include(await (await ask("/groups")).text(), '"acting":"ha-1"')
+      const discovered = await ask("/discovery/haproxy?form=servers&protocol=rtmp&nodes=node=ha-*")
+      assert.match(await discovered.text(), /^server ha-1 ha-1\.fleet\.test:1935 check\nserver ha-2 /)
     })
 
     it("decides by rules", async () => {

@@ -33,6 +33,9 @@ const Managed = managerObject((env: Env, object) => {
         })
       }
     },
+    addresses: { "*": "{node}.fleet.test" },
+    groups: [{ name: "pair", primary: "ha-1", fallbacks: ["ha-2"] }],
+    locator: { access: "key" },
     auth: rules({
       users: [{ name: "cam", secret: env.SECRET }],
       rules: [
