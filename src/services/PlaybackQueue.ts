@@ -240,6 +240,18 @@ export interface PlaybackStore {
    */
   readonly write: (jobs: ReadonlyArray<StoredJob>) => Effect.Effect<ReadonlySet<string>, PlaybackQueueError>
   readonly remove: (ids: ReadonlyArray<PlaybackJobId>) => Effect.Effect<void, PlaybackQueueError>
+  /** For a store that several managers share: then a queue decides nothing on old knowledge, whoever has the newer. */
+  readonly shared?: SharedPlaybackStore | undefined
+}
+
+/** How the queues of several managers take turns on one store. */
+export interface SharedPlaybackStore {
+  /** Runs `turn` as the only one of all managers that writes; what it wrote is kept whole or not at all. */
+  readonly alone: <A>(turn: Effect.Effect<A, PlaybackQueueError>) => Effect.Effect<A, PlaybackQueueError>
+  /** The jobs that were written, by anybody, since `load` or since this was last asked. */
+  readonly news: Effect.Effect<ReadonlyArray<StoredJob>, PlaybackQueueError>
+  /** Emits when there may be news, in bounded time. */
+  readonly changes: Stream.Stream<void>
 }
 
 /** One call, to be run by the single writer; its outcome goes to the caller. */
@@ -399,6 +411,8 @@ export const make = Effect.fnUntraced(function* (
     undo.clear()
   }
 
+  const shared = store?.shared
+
   const load = Effect.gen(function* () {
     if (store === undefined) return
     const stored = yield* store.load
@@ -439,27 +453,28 @@ export const make = Effect.fnUntraced(function* (
     if (time < lookedAt + pause) nearer.unsafeOpen()
   }
 
-  const show = Effect.gen(function* () {
-    const time = now()
-    for (const [id, before] of undo) {
-      const job = jobs.get(id)?.job
-      if (job === undefined || job === before?.job) continue
-      shown.set(id, job)
-      for (const mailbox of subscribers) mailbox.unsafeOffer(job)
-      planned(internal.deadline(job))
-      if (before !== undefined && isHeld(before.job) && !isHeld(job)) wake(before.job.lease.node)
-      if (job.state === "queued") {
-        if (job.notBefore <= time) yield* offer(job)
-        else planned(job.notBefore)
-      } else if (isEnded(job) && (before === undefined || !isEnded(before.job))) {
-        yield* Metric.increment(endedBy[job.state])
+  const show = (byUs = true) =>
+    Effect.gen(function* () {
+      const time = now()
+      for (const [id, before] of undo) {
+        const job = jobs.get(id)?.job
+        if (job === undefined || job === before?.job) continue
+        shown.set(id, job)
+        for (const mailbox of subscribers) mailbox.unsafeOffer(job)
+        planned(internal.deadline(job))
+        if (before !== undefined && isHeld(before.job) && !isHeld(job)) wake(before.job.lease.node)
+        if (job.state === "queued") {
+          if (job.notBefore <= time) yield* offer(job)
+          else planned(job.notBefore)
+        } else if (byUs && isEnded(job) && (before === undefined || !isEnded(before.job))) {
+          yield* Metric.increment(endedBy[job.state])
+        }
       }
-    }
-    undo.clear()
-  })
+      undo.clear()
+    })
 
   // The writer -----------------------------------------------------------------------------------------------------------
-  const commit = (batch: ReadonlyArray<PlaybackCall>, again = 5): Effect.Effect<void, PlaybackQueueError> =>
+  const write = (batch: ReadonlyArray<PlaybackCall>, again = 5): Effect.Effect<void, PlaybackQueueError> =>
     Effect.gen(function* () {
       for (const call of batch) yield* call
       if (store !== undefined && undo.size > 0) {
@@ -476,15 +491,37 @@ export const make = Effect.fnUntraced(function* (
           yield* load
           shown.clear()
           for (const { job } of jobs.values()) shown.set(job.id, job)
-          if (again > 0) return yield* commit(batch, again - 1)
+          if (again > 0) return yield* write(batch, again - 1)
           return yield* new PlaybackQueueError({
             reason: "Storage",
             message: "The playback jobs are changed by another process at the same time: try again"
           })
         }
       }
-      yield* show
     })
+  /** Takes in what others have written. */
+  const hear = (from: SharedPlaybackStore) =>
+    Effect.flatMap(from.news, (news) => {
+      for (const after of news) {
+        const before = jobs.get(after.job.id)
+        if (before !== undefined && before.version === after.version) continue
+        undo.set(after.job.id, before)
+        place(before, after)
+      }
+      return undo.size === 0 ? Effect.void : show(false)
+    })
+  /** Calls that only look, so that it need not be our turn for them. */
+  const looks = new WeakSet<PlaybackCall>()
+  const commit = (batch: ReadonlyArray<PlaybackCall>): Effect.Effect<void, PlaybackQueueError> => {
+    if (shared === undefined) return Effect.zipRight(write(batch), show())
+    const turn = Effect.zipRight(hear(shared), write(batch))
+    if (batch.every((call) => looks.has(call))) return turn
+    // The commit itself may fail, too.
+    return Effect.zipRight(
+      Effect.tapErrorCause(shared.alone(turn), () => Effect.sync(rollBack)),
+      show()
+    )
+  }
   const submit = yield* (options.batching ?? oneByOne)((batch) => Effect.uninterruptible(commit(batch)))
 
   /** Runs `body` as one call of the writer. */
@@ -496,6 +533,17 @@ export const make = Effect.fnUntraced(function* (
       })
       return Effect.flatMap(submit(call), () => outcome)
     })
+  /** With several managers: what any of them has acknowledged by now is shown. When the store can't be read, what we know. */
+  const upToDate: Effect.Effect<void> =
+    shared === undefined
+      ? Effect.void
+      : Effect.suspend(() => {
+          const call: PlaybackCall = Effect.suspend(() => Effect.void)
+          looks.add(call)
+          return submit(call)
+        }).pipe(
+          Effect.catchAll((error) => Effect.logWarning("Playback jobs of other managers could not be read", error))
+        )
   const find = (id: PlaybackJobId): Effect.Effect<PlaybackJob, PlaybackJobNotFound> =>
     Effect.suspend(() => {
       const stored = jobs.get(id)
@@ -588,6 +636,8 @@ export const make = Effect.fnUntraced(function* (
     Effect.forever,
     Effect.forkScoped
   )
+
+  if (shared !== undefined) yield* Effect.forkScoped(Stream.runForEach(shared.changes, () => upToDate))
 
   const changes = yield* recordings.subscribe
   yield* Mailbox.toStream(changes).pipe(
@@ -811,7 +861,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const get: PlaybackQueueShape["get"] = (id) =>
-    Effect.suspend(() => {
+    Effect.flatMap(upToDate, () => {
       const job = shown.get(id)
       return job === undefined ? notFound(id) : Effect.succeed(job)
     })
@@ -825,7 +875,7 @@ export const make = Effect.fnUntraced(function* (
       return counts
     },
     list: (filter = {}) =>
-      Effect.sync(() => {
+      Effect.map(upToDate, () => {
         const limit = filter.limit ?? 100
         const found: Array<PlaybackJob> = []
         for (const job of [...shown.values()].sort((a, b) => (a.id < b.id ? 1 : -1))) {
@@ -947,7 +997,10 @@ export const make = Effect.fnUntraced(function* (
     watch: (id) =>
       Stream.unwrapScoped(
         Effect.flatMap(
-          subscribeAnd(() => shown.get(id)),
+          Effect.zipRight(
+            upToDate,
+            subscribeAnd(() => shown.get(id))
+          ),
           ({ changes, seen }) =>
             seen === undefined
               ? notFound(id)

@@ -18,6 +18,7 @@ import { playbackJobs } from "./migrations/0006_playback_jobs.js"
 import { configRevisions } from "./migrations/0007_config_revisions.js"
 import { nodeControl } from "./migrations/0008_node_control.js"
 import { rollouts } from "./migrations/0009_rollouts.js"
+import { sharing } from "./migrations/0010_sharing.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -32,7 +33,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0006_playback_jobs": playbackJobs,
   "0007_config_revisions": configRevisions,
   "0008_node_control": nodeControl,
-  "0009_rollouts": rollouts
+  "0009_rollouts": rollouts,
+  "0010_sharing": sharing
 }
 
 /** Number of the last step. */

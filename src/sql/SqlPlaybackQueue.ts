@@ -6,19 +6,23 @@
  * over the version that it was made from. With SQLite a statement outside a transaction is its own transaction, so a batch
  * is kept whole or not at all.
  *
- * Answers come from memory. A process that finds a job changed by another one loads all jobs anew and runs its calls again:
- * right with several managers on one database, but made for one.
+ * Answers come from memory. On PostgreSQL, with a `Sharing`, managers take turns (see there), and each turn begins with what
+ * others have written since: a batch is decided on the newest state, so that no job is leased twice, and no report is refused
+ * because another manager gave out the lease. Elsewhere, a process that finds a job changed by another one loads all jobs
+ * anew and runs its calls again.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { PlaybackJob } from "../services/PlaybackJob.js"
 import * as PlaybackQueue from "../services/PlaybackQueue.js"
 import type { Recordings } from "../services/Recordings.js"
 import * as GroupCommit from "./GroupCommit.js"
+import { Sharing } from "./Sharing.js"
 
 /** Some drivers give integers of 64 bits as text. */
 const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -30,6 +34,7 @@ const Row = Schema.Struct({
   job: Schema.parseJson(Schema.typeSchema(PlaybackJob))
 })
 const decodeRow = Schema.decodeUnknownEither(Row)
+const decodeSeq = Schema.decodeUnknown(Schema.Array(Schema.Struct({ seq: Integer })))
 const decodeIds = Schema.decodeUnknown(Schema.Array(Schema.Struct({ id: Schema.String })))
 
 /** Calls that share a commit: it is one statement, for which the event loop waits. */
@@ -55,8 +60,12 @@ const isTaken = (error: SqlError): boolean => {
   return code === "SQLITE_CONSTRAINT_UNIQUE" || code === "23505"
 }
 
+/** The name under which managers take turns. */
+const NAME = "playback_jobs"
+
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const sharing = yield* Effect.serviceOption(Sharing)
 
   // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
   const upsert = sql.onDialectOrElse({
@@ -66,7 +75,8 @@ const makeStore = Effect.gen(function* () {
       SELECT value ->> 0, (value ->> 1)::bigint, value ->> 2, value ->> 3, (value ->> 4)::integer, value ->> 5
       FROM json_array_elements(${batch}::json) WITH ORDINALITY AS batch (value, key) ORDER BY key
       ON CONFLICT (id) DO UPDATE SET
-        version = excluded.version, slot = excluded.slot, state = excluded.state, swept = excluded.swept, job = excluded.job
+        version = excluded.version, slot = excluded.slot, state = excluded.state, swept = excluded.swept, job = excluded.job,
+        seq = excluded.seq
       WHERE playback_jobs.version = excluded.version - 1
       RETURNING id`,
     // Without the WHERE, SQLite would read ON CONFLICT as the ON of a join.
@@ -86,24 +96,60 @@ const makeStore = Effect.gen(function* () {
     orElse: () => (ids: string) => sql`DELETE FROM playback_jobs WHERE id IN (SELECT value FROM json_each(${ids}))`
   })
 
-  const store: PlaybackQueue.PlaybackStore = {
-    load: sql`SELECT version, slot, swept, job FROM playback_jobs ORDER BY id`.withoutTransform.pipe(
-      Effect.mapError(readFailed),
-      Effect.flatMap((rows) => {
-        const good: Array<PlaybackQueue.StoredJob> = []
-        let bad = 0
-        for (const row of rows) {
-          const decoded = decodeRow(row)
-          if (Either.isRight(decoded)) {
-            const { job, slot, swept, version } = decoded.right
-            good.push({ job, version, slot, swept: swept !== 0 })
-          } else bad++
-        }
-        return bad === 0
-          ? Effect.succeed(good)
-          : Effect.as(Effect.logWarning(`Skipped ${bad} rows of playback jobs that do not decode`), good)
+  const announce = Option.match(sharing, { onNone: () => Effect.void, onSome: ({ announce }) => announce(NAME) })
+
+  const decodeRows = (rows: ReadonlyArray<unknown>) => {
+    const good: Array<PlaybackQueue.StoredJob> = []
+    let bad = 0
+    for (const row of rows) {
+      const decoded = decodeRow(row)
+      if (Either.isRight(decoded)) {
+        const { job, slot, swept, version } = decoded.right
+        good.push({ job, version, slot, swept: swept !== 0 })
+      } else bad++
+    }
+    return bad === 0
+      ? Effect.succeed(good)
+      : Effect.as(Effect.logWarning(`Skipped ${bad} rows of playback jobs that do not decode`), good)
+  }
+
+  /** Numbers are given out in turns, so nothing below the highest that we have seen is still to come. */
+  let seen = 0
+  const news = Effect.suspend(
+    () =>
+      sql`SELECT seq, version, slot, swept, job FROM playback_jobs WHERE seq > ${seen} ORDER BY seq`.withoutTransform
+  ).pipe(
+    Effect.tap((rows) =>
+      Effect.map(decodeSeq(rows.slice(-1)), ([last]) => {
+        if (last !== undefined) seen = last.seq
       })
     ),
+    Effect.flatMap(decodeRows),
+    Effect.mapError(readFailed),
+    Effect.withTracerEnabled(false)
+  )
+
+  const store: PlaybackQueue.PlaybackStore = {
+    ...Option.match(sharing, {
+      onNone: () => ({
+        load: sql`SELECT version, slot, swept, job FROM playback_jobs ORDER BY id`.withoutTransform.pipe(
+          Effect.mapError(readFailed),
+          Effect.flatMap(decodeRows)
+        )
+      }),
+      onSome: ({ alone, changes }) => ({
+        load: Effect.suspend(() => {
+          seen = 0
+          return news
+        }),
+        shared: {
+          news,
+          alone: <A>(turn: Effect.Effect<A, PlaybackQueue.PlaybackQueueError>) =>
+            Effect.withTracerEnabled(Effect.catchTag(alone(NAME, turn), "SqlError", writeFailed), false),
+          changes: changes(NAME)
+        }
+      })
+    }),
     write: (jobs) =>
       upsert(
         JSON.stringify(
@@ -112,6 +158,7 @@ const makeStore = Effect.gen(function* () {
       ).withoutTransform.pipe(
         Effect.catchTag("SqlError", (error) => (isTaken(error) ? Effect.succeed([]) : Effect.fail(error))),
         Effect.flatMap(decodeIds),
+        Effect.zipLeft(announce),
         Effect.mapError(writeFailed),
         Effect.map((rows) => new Set(rows.map(({ id }) => id))),
         Effect.withTracerEnabled(false)

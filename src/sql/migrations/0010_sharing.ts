@@ -1,0 +1,21 @@
+/**
+ * For several managers on one database, which only PostgreSQL can be: each write of a row gets the next number (`seq`), so that
+ * every manager can read what was written since it looked last.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+
+export const sharing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const numbered = (table: string) => [
+    sql`ALTER TABLE ${sql(table)} ADD COLUMN seq BIGINT NOT NULL DEFAULT nextval('mtx_writes')`,
+    sql`CREATE INDEX ON ${sql(table)} (seq)`
+  ]
+  yield* sql.onDialectOrElse({
+    pg: () =>
+      Effect.all([sql`CREATE SEQUENCE mtx_writes`, ...numbered("playback_jobs"), ...numbered("nodes")], {
+        discard: true
+      }),
+    orElse: () => Effect.void
+  })
+})
