@@ -324,6 +324,54 @@ describe("a group of edges", () => {
     })
   )
 
+  it.scoped("has none of what path defaults say of paths that are published to, nor has a fallback", () =>
+    Effect.gen(function* () {
+      const fleet = yield* open({
+        groups: [edges, { name: "pair", primary: "a", fallbacks: ["b"] }],
+        value,
+        config: {
+          pathDefaults: {
+            alwaysAvailable: true,
+            alwaysAvailableTracks: [{ codec: "H264" }],
+            srtPublishPassphrase: "0123456789",
+            forward: [{ dest: "rtmp://cdn.example/live" }],
+            runOnAvailable: "restream",
+            overridePublisher: false
+          },
+          paths: { cam: {}, own: { srtReadPassphrase: "9876543210", forward: [{ dest: "rtmp://other.example/x" }] } }
+        }
+      })
+      for (const id of ["edge-1", "b"]) {
+        const { pathDefaults, paths } = yield* fleet.read(id)
+        for (const name of ["cam", "own"]) {
+          assert.include(paths?.[name], { alwaysAvailable: false, srtPublishPassphrase: "" }, id)
+          assert.deepStrictEqual(paths?.[name]?.forward, [], id)
+        }
+        assert.strictEqual(paths?.["own"]?.srtReadPassphrase, "9876543210")
+        assert.strictEqual(pathDefaults?.alwaysAvailable, true)
+      }
+    })
+  )
+
+  it.scoped("counts an overlay of paths once, where the stream is made", () =>
+    Effect.gen(function* () {
+      const fleet = yield* open({
+        groups: [{ name: "pair", primary: "a", fallbacks: ["b"], paths: "cams/*" }],
+        value: {
+          overlays: [
+            { name: "limits", paths: "cams/*", config: { maxReaders: 7, runOnReadRestart: true } },
+            { name: "others", paths: "other", config: { maxReaders: 3 } },
+            { name: "sources", nodes: "node=b", paths: "cams/*", config: { source: "publisher" } }
+          ]
+        }
+      })
+      const { paths } = yield* fleet.read("b")
+      assert.strictEqual(paths?.["cams/harbour"]?.maxReaders, 7)
+      assert.strictEqual(credentialsIn(paths?.["cams/harbour"]?.source).user, "mtx-manager.b")
+      assert.strictEqual(paths?.["other"]?.maxReaders, 3)
+    })
+  )
+
   it.scoped("reads from the next origin when the first is gone", () =>
     Effect.gen(function* () {
       const fleet = yield* open({ groups: [{ ...edges, origins: ["a", "b"] }], value })

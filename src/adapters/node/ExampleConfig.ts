@@ -92,4 +92,13 @@ auth:
 #   bucket: clips
 #   accessKeyId: ACCESS_KEY
 #   secretAccessKey: SECRET_KEY
+
+# Where nodes reach each other and viewers reach them, and which nodes stand in for which. GET /streams/PATH sends viewers.
+#
+# addresses:
+#   cam-1: { address: 10.0.0.5, public: cam-1.example.com }
+# groups:
+#   - name: harbour
+#     primary: cam-1
+#     fallbacks: [cam-2]
 `
