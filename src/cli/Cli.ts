@@ -62,7 +62,9 @@ const about = {
   rollouts: "List how changes of the config come to the nodes",
   rollout: "Resume, abort or promote a rollout",
   explain: "Say which layer the value of a field on a node comes from",
-  import: "Make an existing mediamtx.yml the base config of the fleet"
+  import: "Make an existing mediamtx.yml the base config of the fleet",
+  backup: "Write database, key and config of a server into one file, while it runs",
+  restore: "Put a backup into a data folder"
 } as const
 
 /** Settings by which a command finds the data of a server, running or not. */
@@ -255,6 +257,39 @@ const importCommand = Command.make(
       (module) => module.importConfig(options)
     )
 ).pipe(Command.withDescription(about.import))
+
+const backupCommand = Command.make(
+  "backup",
+  {
+    withoutKey: flag("without-key", "Leave the key out: whoever has it runs the fleet"),
+    force: flag("force", "Replace a file that is there"),
+    data: settingOption("data"),
+    config: settingOption("config"),
+    database: settingOption("database"),
+    file: Args.text({ name: "file" }).pipe(Args.withDescription("The tar archive to write"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Backup.js")),
+      (module) => module.backup(options)
+    )
+).pipe(Command.withDescription(about.backup))
+
+const restoreCommand = Command.make(
+  "restore",
+  {
+    force: flag("force", "Also over what is there, which is kept beside it"),
+    data: settingOption("data"),
+    config: settingOption("config"),
+    database: settingOption("database"),
+    file: Args.text({ name: "file" }).pipe(Args.withDescription("What backup has written"))
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/Restore.js")),
+      (module) => module.restore(options)
+    )
+).pipe(Command.withDescription(about.restore))
 
 const clip = Command.make(
   "clip",
@@ -449,7 +484,9 @@ const subcommands = [
   rolloutsCommand,
   rolloutCommand,
   explain,
-  importCommand
+  importCommand,
+  backupCommand,
+  restoreCommand
 ] as const
 
 const root = Command.make("mtx-manager").pipe(

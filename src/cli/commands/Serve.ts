@@ -14,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as ConfigFolder from "../../adapters/node/ConfigFolder.js"
 import * as DataFolder from "../../adapters/node/DataFolder.js"
+import * as DataLock from "../../adapters/node/DataLock.js"
 import * as ManagerLayer from "../../adapters/node/ManagerLayer.js"
 import { type ListenError, NodeServer } from "../../adapters/node/NodeServer.js"
 import * as Credentials from "../../services/Credentials.js"
@@ -115,6 +116,7 @@ const run = (
 ) =>
   Effect.gen(function* () {
     const { fresh } = yield* DataFolder.open(settings.data)
+    yield* DataLock.acquire(settings)
     const key = settings.key ?? (yield* DataFolder.keepKey(settings.data))
     secrets.push(key)
     const places = yield* ConfigFolder.locate(settings.config, settings.data)
@@ -161,7 +163,7 @@ const run = (
           }
         })
     )
-  }).pipe(Effect.catchTag("ListenError", explainListen))
+  }).pipe(Effect.scoped, Effect.catchTag("ListenError", explainListen))
 
 export const serve = (
   options: ServeOptions
