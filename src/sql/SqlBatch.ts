@@ -12,6 +12,16 @@ import * as Schema from "effect/Schema"
 /** Some drivers give integers of 64 bits as text. */
 export const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
 
+/** Rows in JSON, for a parameter. PostgreSQL keeps no NUL in a text, and one node's must not keep others from being written. */
+export const toJson = (rows: ReadonlyArray<unknown>): string => {
+  const text = JSON.stringify(rows)
+  return text.includes("\\u0000")
+    ? JSON.stringify(rows, (_, value: unknown) =>
+        typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value
+      )
+    : text
+}
+
 /** Name, and type where the rows come out of JSON. The first column is the key. */
 export type Columns = readonly [readonly [name: string, type: string], ...ReadonlyArray<readonly [string, string]>]
 
@@ -53,8 +63,8 @@ export const make = (sql: SqlClient.SqlClient, table: string, columns: Columns):
   return {
     all: sql`SELECT ${names} FROM ${into}`.withoutTransform,
     write: (upsert, remove) => {
-      const putting = upsert.length === 0 ? undefined : put(JSON.stringify(upsert)).withoutTransform
-      const dropping = remove.length === 0 ? undefined : drop(JSON.stringify(remove)).withoutTransform
+      const putting = upsert.length === 0 ? undefined : put(toJson(upsert)).withoutTransform
+      const dropping = remove.length === 0 ? undefined : drop(toJson(remove)).withoutTransform
       if (putting !== undefined && dropping !== undefined) {
         return Effect.asVoid(sql.withTransaction(Effect.zipRight(dropping, putting)))
       }

@@ -13,6 +13,7 @@ import * as FleetState from "../services/FleetState.js"
 import type { HookBus } from "../services/HookBus.js"
 import { NodeId } from "../services/NodeId.js"
 import type { NodeRegistry } from "../services/NodeRegistry.js"
+import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
 const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -97,11 +98,11 @@ const makeStore = Effect.gen(function* () {
       Effect.gen(function* () {
         for (const rows of slices(upsert)) {
           const values = rows.map((r) => [r.node, r.kind, r.path, r.type, r.id, r.since, r.seen, r.cursor, r.ended])
-          yield* upsertRows(JSON.stringify(values)).withoutTransform
+          yield* upsertRows(toJson(values)).withoutTransform
         }
         for (const rows of slices(remove)) {
           const keys = rows.map((r) => [r.node, r.kind, r.path, r.type, r.id])
-          yield* deleteRows(JSON.stringify(keys)).withoutTransform
+          yield* deleteRows(toJson(keys)).withoutTransform
         }
         yield* sql`
           INSERT INTO fleet_cursor (id, cursor) VALUES (1, ${cursor})

@@ -3,6 +3,10 @@
  *
  * Publishers share commits (see GroupCommit): one statement, with the whole batch as one bound parameter, writes up to 200
  * events. With SQLite a statement outside a transaction is its own transaction, so a batch is recorded whole or not at all.
+ *
+ * On PostgreSQL, with a `Sharing`, managers take turns to write. A cursor comes from a sequence, and without turns a lower one
+ * could become visible after a higher one that somebody has read past. Each turn begins with what others have published since:
+ * so a repetition is known again whichever manager it comes to, and every manager shows the same records in the same order.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
@@ -12,8 +16,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import {
   BusEvent,
   Cursor,
@@ -32,6 +38,7 @@ import { RecordWindow } from "../services/internal/hookBusWindow.js"
 import { NodeEvent } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
 import * as GroupCommit from "./GroupCommit.js"
+import { Sharing } from "./Sharing.js"
 
 export interface SqlHookBusOptions extends HookRetention {
   /** How many events may wait for their commit before `publish` fails with `Overloaded` (default 8,192, and 16 Mi characters). */
@@ -49,6 +56,9 @@ const windowSize = 1024
 
 /** How many of the newest records are looked through at the start, to know repetitions again. */
 const seedRecords = 10_000
+
+/** The name under which managers take turns. */
+const NAME = "hook_log"
 
 /** Rows a query or a delete touches at most: it runs on the event loop. */
 const chunk = 1000
@@ -107,7 +117,7 @@ interface Pending {
   readonly node: NodeId
   readonly at: number
   readonly event: BusEvent
-  /** `[node, at, event]` in JSON, made by the publisher. */
+  /** `[node, at, event]` in JSON, made by the publisher. For PostgreSQL the event is a text in it. */
   readonly json: string
   readonly subject: string | undefined
 }
@@ -131,6 +141,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
   const maxRecords = options.maxRecords ?? defaultHookRetention.maxRecords
   const maxAge = Duration.toMillis(options.maxAge ?? defaultHookRetention.maxAge)
   const sql = yield* SqlClient.SqlClient
+  const sharing = yield* Effect.serviceOption(Sharing)
   const clock = yield* Effect.clock
   const window = new RecordWindow(windowSize)
   const lastEvents = new LastEvents()
@@ -188,9 +199,15 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
     .onDialectOrElse({
       // Counts what was trimmed, too.
       sqlite: () => sql`SELECT MAX(seq) AS newest FROM sqlite_sequence WHERE name = 'hook_log'`,
+      pg: () => sql`SELECT CASE WHEN is_called THEN last_value END AS newest FROM hook_log_cursor_seq`,
       orElse: () => sql`SELECT MAX(cursor) AS newest FROM hook_log`
     })
-    .withoutTransform.pipe(Effect.flatMap(decodeNewest), Effect.mapError(readFailed))
+    .withoutTransform.pipe(
+      // In a turn: everything up to there is in the table then, and nothing is on its way.
+      (query) => (Option.isSome(sharing) ? sharing.value.alone(NAME, query) : query),
+      Effect.flatMap(decodeNewest),
+      Effect.mapError(readFailed)
+    )
 
   const feed: Feed = new Feed(newest[0].newest ?? 0, readPage)
   yield* Effect.addFinalizer(() => feed.end(GroupCommit.turn))
@@ -209,6 +226,11 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
         })
   yield* seed(Math.max(0, feed.latest - seedRecords))
 
+  const toJson = sql.onDialectOrElse({
+    // PostgreSQL does not take apart what holds a \u0000 anywhere, and clients may put one into a query.
+    pg: () => (event: BusEvent) => JSON.stringify(JSON.stringify(encodeEvent(event))),
+    orElse: () => (event: BusEvent) => JSON.stringify(encodeEvent(event))
+  })
   const insert = sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`
@@ -228,13 +250,35 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
   const write = (jsons: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Cursor>, HookBusError> =>
     insert(`[${jsons.join(",")}]`).withoutTransform.pipe(
       Effect.flatMap(decodeCursors),
+      Effect.zipLeft(Option.isSome(sharing) ? sharing.value.announce(NAME) : Effect.void),
       Effect.mapError(writeFailed),
       // The order of RETURNING is not promised, but cursors are given out in the order of the insert.
       Effect.map((rows) => rows.map(({ cursor }) => cursor).sort((a, b) => a - b)),
       Effect.withTracerEnabled(false)
     )
 
-  const commit = (batch: ReadonlyArray<Pending>): Effect.Effect<ReadonlyArray<Published>, HookBusError> =>
+  /** Takes in what other managers have published: up to the end of the table, which is the newest in a turn. */
+  const hear: Effect.Effect<void, HookBusError> = Effect.suspend(() =>
+    Effect.flatMap(readTable(feed.latest, chunk, feed.latest), ({ next, records }) => {
+      if (next <= feed.latest) return Effect.void
+      for (const record of records) {
+        const { at, cursor, event, node } = record
+        const subject = subjectOf(node, event)
+        window.push(record)
+        if (subject !== undefined) lastEvents.set(subject, event.event, cursor, at)
+        deliveries.set(node, event, cursor)
+      }
+      feed.advance(next)
+      return records.length < chunk ? Effect.void : hear
+    })
+  ).pipe(Effect.withTracerEnabled(false))
+  /** What this process reads and writes itself comes into the window in order. */
+  const lock = yield* Effect.makeSemaphore(1)
+
+  /** Records what is new of the batch. The second effect shows it, and is run when it is durable. */
+  const record = (
+    batch: ReadonlyArray<Pending>
+  ): Effect.Effect<Effect.Effect<ReadonlyArray<Published>>, HookBusError> =>
     Effect.suspend(() => {
       const fresh: Array<Pending> = []
       // For each event of the batch: the cursor of what it repeats, or its (or its original's) index in `fresh`.
@@ -287,19 +331,44 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
           "cursor" in answer ? answer : { cursor: cursorAt(cursors, answer.index), duplicate: answer.duplicate }
         )
       }
-      return (fresh.length === 0 ? Effect.succeed([]) : write(fresh.map(({ json }) => json))).pipe(
-        Effect.map(finish),
-        Effect.zipLeft(Effect.suspend(() => Metric.set(waiting, group.queued()))),
-        Effect.zipLeft(Metric.incrementBy(recorded, fresh.length)),
-        Effect.zipLeft(Metric.incrementBy(repeated, batch.length - fresh.length)),
-        Effect.tapError((error) =>
-          Effect.zipRight(
-            Metric.incrementBy(failed, batch.length),
-            Effect.logError("The hook log could not be written", Cause.fail(error.cause))
-          )
+      return Effect.map(fresh.length === 0 ? Effect.succeed([]) : write(fresh.map(({ json }) => json)), (cursors) =>
+        Effect.sync(() => finish(cursors)).pipe(
+          Effect.zipLeft(Metric.incrementBy(recorded, fresh.length)),
+          Effect.zipLeft(Metric.incrementBy(repeated, batch.length - fresh.length))
         )
       )
     })
+  const inTurn = (batch: ReadonlyArray<Pending>): Effect.Effect<ReadonlyArray<Published>, HookBusError> =>
+    Option.match(sharing, {
+      onNone: () => Effect.flatten(record(batch)),
+      onSome: ({ alone }) =>
+        alone(NAME, Effect.zipRight(hear, record(batch))).pipe(
+          Effect.catchTag("SqlError", writeFailed),
+          Effect.withTracerEnabled(false),
+          Effect.flatten,
+          lock.withPermits(1)
+        )
+    })
+  const commit = (batch: ReadonlyArray<Pending>): Effect.Effect<ReadonlyArray<Published>, HookBusError> =>
+    inTurn(batch).pipe(
+      Effect.zipLeft(Effect.suspend(() => Metric.set(waiting, group.queued()))),
+      Effect.tapError((error) =>
+        Effect.zipRight(
+          Metric.incrementBy(failed, batch.length),
+          Effect.logError("The hook log could not be written", Cause.fail(error.cause))
+        )
+      )
+    )
+  if (Option.isSome(sharing)) {
+    yield* sharing.value.changes(NAME).pipe(
+      Stream.runForEach(() =>
+        Effect.catchAll(lock.withPermits(1)(hear), (error) =>
+          Effect.logWarning("What other managers have published can't be read, will try again", error)
+        )
+      ),
+      Effect.forkScoped
+    )
+  }
 
   const group: GroupCommit.GroupCommit<Pending, Published, HookBusError> = yield* GroupCommit.make<
     Pending,
@@ -354,7 +423,7 @@ export const make = Effect.fnUntraced(function* (options: SqlHookBusOptions = {}
     publish: (node, event) =>
       Effect.suspend(() => {
         const at = clock.unsafeCurrentTimeMillis()
-        const json = `[${JSON.stringify(node)},${at},${JSON.stringify(encodeEvent(event))}]`
+        const json = `[${JSON.stringify(node)},${at},${toJson(event)}]`
         return group.submit({ node, at, event, json, subject: subjectOf(node, event) }, json.length)
       }),
     subscribe: (options) => feed.subscribe(options),
@@ -387,7 +456,7 @@ const cursorAt = (cursors: ReadonlyArray<Cursor>, index: number): Cursor => {
 }
 
 /**
- * A durable HookBus. With several managers on one database each sees what it published itself.
+ * A durable HookBus. Of several managers on one database each sees what all of them publish, where there is a `Sharing`.
  *
  * @example
  * ```ts

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { NodeStatus } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
 import * as NodeRegistry from "../services/NodeRegistry.js"
+import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
 const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -143,14 +144,13 @@ const makeStore = Effect.gen(function* () {
       })
     ),
     write: (upsert, remove) => {
-      const write =
-        upsert.length === 0 ? Effect.void : upsertRows(JSON.stringify(upsert.map(toValues))).withoutTransform
+      const write = upsert.length === 0 ? Effect.void : upsertRows(toJson(upsert.map(toValues))).withoutTransform
       const both =
         remove.length === 0
           ? write
           : upsert.length === 0
-            ? deleteRows(JSON.stringify(remove)).withoutTransform
-            : sql.withTransaction(Effect.zipRight(deleteRows(JSON.stringify(remove)).withoutTransform, write))
+            ? deleteRows(toJson(remove)).withoutTransform
+            : sql.withTransaction(Effect.zipRight(deleteRows(toJson(remove)).withoutTransform, write))
       return Effect.asVoid(
         Effect.mapError(
           both,

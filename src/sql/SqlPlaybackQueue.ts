@@ -96,6 +96,11 @@ const makeStore = Effect.gen(function* () {
     orElse: () => (ids: string) => sql`DELETE FROM playback_jobs WHERE id IN (SELECT value FROM json_each(${ids}))`
   })
 
+  const toColumn = sql.onDialectOrElse({
+    // PostgreSQL does not take apart what holds a \u0000 anywhere, and a worker's message may.
+    pg: () => (job: PlaybackJob) => JSON.stringify(job),
+    orElse: () => (job: PlaybackJob) => job
+  })
   const announce = Option.match(sharing, { onNone: () => Effect.void, onSome: ({ announce }) => announce(NAME) })
 
   const decodeRows = (rows: ReadonlyArray<unknown>) => {
@@ -153,7 +158,7 @@ const makeStore = Effect.gen(function* () {
     write: (jobs) =>
       upsert(
         JSON.stringify(
-          jobs.map(({ job, slot, swept, version }) => [job.id, version, slot, job.state, swept ? 1 : 0, job])
+          jobs.map(({ job, slot, swept, version }) => [job.id, version, slot, job.state, swept ? 1 : 0, toColumn(job)])
         )
       ).withoutTransform.pipe(
         Effect.catchTag("SqlError", (error) => (isTaken(error) ? Effect.succeed([]) : Effect.fail(error))),

