@@ -27,6 +27,13 @@ export interface AccessShape {
     presented: Presented | undefined,
     node: NodeId | undefined
   ) => Effect.Effect<Principal, Unauthorized | Forbidden>
+  /** As `node`, of a call that the node itself makes: it tells by which key it goes. */
+  readonly caller: (
+    presented: Presented | undefined,
+    node: NodeId | undefined
+  ) => Effect.Effect<Principal, Unauthorized | Forbidden>
+  /** The node boots, and takes whatever it is given. */
+  readonly booted: (node: NodeId) => void
   /** The admin key. `node` is the one that the request is about, if any. */
   readonly admin: (
     presented: Presented | undefined,
@@ -140,6 +147,19 @@ export const make = Effect.gen(function* () {
     })
   }
 
+  const { rotation } = credentials
+  const caller: AccessShape["caller"] =
+    rotation === undefined
+      ? nodeAccess
+      : (presented, node) =>
+          Effect.tap(nodeAccess(presented, node), () =>
+            presented !== undefined && node !== undefined && rotation.note(presented.secret, node)
+              ? Effect.logInfo(
+                  `node ${node} goes by the previous key, until it boots with what node-command ${node} prints now`
+                )
+              : Effect.void
+          )
+
   const admin: AccessShape["admin"] = (presented, node) =>
     Effect.flatMap(nodeAccess(presented, node), (principal) => {
       switch (principal._tag) {
@@ -179,7 +199,7 @@ export const make = Effect.gen(function* () {
       ? Effect.void
       : Effect.asVoid(admin(presented, undefined))
 
-  return Access.of({ node: nodeAccess, admin, operator, metrics })
+  return Access.of({ node: nodeAccess, caller, booted: (node) => rotation?.booted(node), admin, operator, metrics })
 })
 
 export const layer: Layer.Layer<Access, never, Credentials> = Layer.effect(Access, make)

@@ -280,7 +280,7 @@ export const make = Effect.gen(function* () {
       token !== undefined && token !== ""
         ? { secret: token, user: undefined }
         : fromAuthorization(request.header("authorization"))
-    return access.node(presented, claimedNode(route, query))
+    return access.caller(presented, claimedNode(route, query))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -430,6 +430,7 @@ export const make = Effect.gen(function* () {
       count(counted.configSent)
       return respond(request.method === "HEAD" ? reply.head : reply.ok)
     }
+    if (params.boot === "1") access.booted(params.node)
     // Nodes with an updater tell it with their heartbeats, others with each poll; a manager that was restarted remembers.
     const told = params.version ?? registry.unsafeGet?.(params.node) ?? null
     const rendered = renderer.render(params.node, told)

@@ -9,6 +9,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import { Credentials } from "../services/Credentials.js"
 import { FleetState } from "../services/FleetState.js"
 import { HookBus } from "../services/HookBus.js"
 import { NodeConfigs } from "../services/NodeConfigs.js"
@@ -53,6 +54,8 @@ export const metricsGroup = HttpApiBuilder.group(ManagerApi, "metrics", (handler
     const bus = yield* HookBus
     const configs = yield* NodeConfigs
     const queue = Option.getOrUndefined(yield* Effect.serviceOption(PlaybackQueue))
+    // Absent without a rotation.
+    const { rotation } = yield* Credentials
     const runtime = Option.getOrUndefined(yield* Effect.serviceOption(RuntimeGauges))
 
     const gauges = Effect.gen(function* () {
@@ -78,6 +81,11 @@ export const metricsGroup = HttpApiBuilder.group(ManagerApi, "metrics", (handler
           "status",
           ConfigStatus.literals,
           tally(nodes.map(({ id }) => configs.unsafeGet(id)?.configStatus ?? "unknown"))
+        ),
+        plain(
+          "mtx_manager_nodes_behind_key",
+          "Nodes that go by the previous key, as far as they have called since the start",
+          rotation?.behind().size ?? 0
         ),
         plain(
           "mtx_manager_nodes_with_error",

@@ -63,6 +63,7 @@ const about = {
   rollout: "Resume, abort or promote a rollout",
   explain: "Say which layer the value of a field on a node comes from",
   import: "Make an existing mediamtx.yml the base config of the fleet",
+  "rotate-key": "Make another shared key, and let nodes go over to it without dropping a stream",
   backup: "Write database, key and config of a server into one file, while it runs",
   restore: "Put a backup into a data folder"
 } as const
@@ -97,6 +98,7 @@ const serve = Command.make(
     database: settingOption("database"),
     logFormat: settingOption("logFormat"),
     metricsKey: settingOption("metricsKey"),
+    previousKey: settingOption("previousKey"),
     quiet: flag("quiet", "Print the address only: neither the key nor the command for nodes")
   },
   (options) =>
@@ -257,6 +259,19 @@ const importCommand = Command.make(
       (module) => module.importConfig(options)
     )
 ).pipe(Command.withDescription(about.import))
+
+const rotateKeyCommand = Command.make(
+  "rotate-key",
+  {
+    finish: flag("finish", "Forget the previous key: no node goes by it any more"),
+    data: settingOption("data")
+  },
+  (options) =>
+    Effect.flatMap(
+      load(() => import("./commands/RotateKey.js")),
+      (module) => module.rotateKey(options)
+    )
+).pipe(Command.withDescription(about["rotate-key"]))
 
 const backupCommand = Command.make(
   "backup",
@@ -485,6 +500,7 @@ const subcommands = [
   rolloutCommand,
   explain,
   importCommand,
+  rotateKeyCommand,
   backupCommand,
   restoreCommand
 ] as const

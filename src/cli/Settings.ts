@@ -33,6 +33,8 @@ export interface Settings {
   readonly base: string | undefined
   /** Undefined when not given: the one kept in the data folder. */
   readonly key: Redacted.Redacted | undefined
+  /** Undefined: none, or the one that rotate-key has kept in the data folder. */
+  readonly previousKey: Redacted.Redacted | undefined
   /** Undefined: the key administrates as well. */
   readonly adminKey: Redacted.Redacted | undefined
   /** Undefined: only the admin key reads `/metrics`. */
@@ -232,6 +234,15 @@ export const settingTable = {
     secret: true,
     parse: parseKey
   }),
+  previousKey: setting({
+    flag: "--previous-key",
+    variable: "MANAGER_PREVIOUS_KEY",
+    value: "KEY",
+    about: "Shared key before this one, while nodes go by it",
+    fallback: "what rotate-key has kept in DATA/key.previous",
+    secret: true,
+    parse: parseKey
+  }),
   adminKey: setting({
     flag: "--admin-key",
     variable: "MANAGER_ADMIN_KEY",
@@ -412,6 +423,7 @@ export const resolveSettings = <R = never>(
       host: (yield* read("host", settingTable.host)) ?? "127.0.0.1",
       base: yield* read("base", settingTable.base),
       key: yield* read("key", settingTable.key),
+      previousKey: yield* read("previousKey", settingTable.previousKey),
       adminKey: yield* read("adminKey", settingTable.adminKey),
       metricsKey: yield* read("metricsKey", settingTable.metricsKey),
       data,

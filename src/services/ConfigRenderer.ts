@@ -140,7 +140,9 @@ class Rendered implements RenderedConfig {
     readonly topology: number,
     readonly target: Target,
     variant: Variant,
-    token: Redacted.Redacted
+    token: Redacted.Redacted,
+    /** The token is of the key before. */
+    readonly behind: boolean
   ) {
     this.etag = `"${hash}"`
     this.warnings = variant.warnings
@@ -162,7 +164,7 @@ class Rendered implements RenderedConfig {
   atRevision(revision: number, topology: number): Rendered {
     return revision === this.revision && topology === this.topology
       ? this
-      : new Rendered(this.node, this.hash, revision, topology, this.target, this.#variant, this.#token)
+      : new Rendered(this.node, this.hash, revision, topology, this.target, this.#variant, this.#token, this.behind)
   }
 }
 
@@ -295,14 +297,17 @@ export const make = (
       for (const [node, config] of rendered) if (config?.variant === variant) rendered.set(node, undefined)
     }
 
-    /** What was rendered from this very config, for what the node says it runs. */
+    const isBehind = (node: NodeId): boolean => credentials.rotation?.isBehind(node) === true
+
+    /** What was rendered from this very config, for what the node says it runs and goes by. */
     const fresh = (node: NodeId, fleet: FleetConfig, said: Told | undefined): Rendered | undefined => {
       const known = rendered.get(node)
       return known !== undefined &&
         known.revision === fleet.revision &&
         fleet === seen &&
         known.topology === topologyVersion() &&
-        sameTold(known.target.told, said)
+        sameTold(known.target.told, said) &&
+        known.behind === isBehind(node)
         ? known
         : undefined
     }
@@ -344,14 +349,20 @@ export const make = (
         return yield* found.failure
       }
       if (found.replaced !== undefined) forget(found.replaced)
-      if (known !== undefined && known.variant === found.variant && sameTold(known.target.told, said)) {
+      const behind = isBehind(node)
+      if (
+        known !== undefined &&
+        known.variant === found.variant &&
+        sameTold(known.target.told, said) &&
+        known.behind === behind
+      ) {
         const again = known.atRevision(found.revision, inLine)
         rendered.set(node, again)
         return again
       }
       const token = yield* credentials.nodeToken(node)
       const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), loopVersion(said)))
-      const made = new Rendered(node, hash, found.revision, inLine, target, found.variant, token)
+      const made = new Rendered(node, hash, found.revision, inLine, target, found.variant, token, behind)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {
           rendered.delete(oldest)

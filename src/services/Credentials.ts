@@ -11,18 +11,27 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as DashboardSessions from "./DashboardSessions.js"
 import { equal } from "./internal/equal.js"
+import * as KeyRotation from "./KeyRotation.js"
 import type { NodeId } from "./NodeId.js"
 import { Principal } from "./Principal.js"
 
 export interface CredentialsShape {
-  /** The token that stands in this node's config. Derived once per node, then remembered. */
+  /**
+   * The token that stands in this node's config: of the key, or of the key before while the node runs on that. Derived once
+   * per node, then remembered.
+   */
   readonly nodeToken: (node: NodeId) => Effect.Effect<Redacted.Redacted>
-  /** What `reader` shows to `source` when it pulls a stream from it. Derived once, then remembered. */
-  readonly linkToken: (reader: NodeId, source: NodeId) => Effect.Effect<Redacted.Redacted>
+  /**
+   * What `reader` shows to `source` when it pulls a stream from it. Derived once, then remembered. `behind`: of the key
+   * before.
+   */
+  readonly linkToken: (reader: NodeId, source: NodeId, behind?: boolean) => Effect.Effect<Redacted.Redacted>
+  /** Whether this is what `reader` shows to `source`, by the key or the one before. Compared in constant time. */
+  readonly verifyLink: (reader: NodeId, source: NodeId, secret: string) => Effect.Effect<boolean>
   /**
    * Who presents this secret: the admin key, the shared key, or the token of `node` (the node the request says it is).
    * None when it is neither. Compared in constant time.
@@ -30,6 +39,8 @@ export interface CredentialsShape {
   readonly verify: (secret: string, node: NodeId | undefined) => Effect.Effect<Option.Option<Principal>>
   /** Whether this is the key that is for metrics alone. Absent: there is none. Compared in constant time. */
   readonly mayScrape?: ((secret: string) => boolean) | undefined
+  /** Absent: there is no key before. */
+  readonly rotation?: KeyRotation.KeyRotation | undefined
   /** Sessions of the dashboard. Absent: nobody can log in. */
   readonly sessions?: DashboardSessions.DashboardSessionsShape | undefined
 }
@@ -39,6 +50,11 @@ export class Credentials extends Context.Tag("mtx-manager/Credentials")<Credenti
 export interface CredentialsOptions {
   /** The shared key. Does everything when it is the only one. */
   readonly key: Redacted.Redacted
+  /**
+   * The shared key before this one. It serves nodes only, and goes on to: a node that calls with it, or with a token of it,
+   * keeps such a token until it boots. Left out when no node needs it any more.
+   */
+  readonly previousKey?: Redacted.Redacted | undefined
   /** Splits administration off the shared key. */
   readonly adminKey?: Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
@@ -58,11 +74,10 @@ interface Derived {
 
 export { equal } from "./internal/equal.js"
 
-export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShape> =>
+/** What is derived from one key. */
+const derivedFrom = (key: string) =>
   Effect.gen(function* () {
     const encoder = new TextEncoder()
-    const key = Redacted.value(options.key)
-    const adminKey = options.adminKey === undefined ? key : Redacted.value(options.adminKey)
     // A key of our own making always fits; importing and signing with HMAC can't fail for any key that is not empty.
     const signer = yield* Effect.promise(() =>
       crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
@@ -92,28 +107,63 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
       return derived
     })
 
-    const nodeToken = (node: NodeId): Effect.Effect<Redacted.Redacted> => {
-      const known = tokens.get(node)
-      return known === undefined ? Effect.map(derive(node), ({ token }) => token) : Effect.succeed(known.token)
+    return {
+      key,
+      tokens,
+      derive,
+      nodeToken: (node: NodeId): Effect.Effect<Redacted.Redacted> => {
+        const known = tokens.get(node)
+        return known === undefined ? Effect.map(derive(node), ({ token }) => token) : Effect.succeed(known.token)
+      },
+      linkToken: (reader: NodeId, source: NodeId): Effect.Effect<Redacted.Redacted> => {
+        const name = `${reader} ${source}`
+        const known = links.get(name)
+        if (known !== undefined) return Effect.succeed(known)
+        return Effect.tap(sign(`link ${name}`), (token) =>
+          Effect.sync(() => {
+            makeRoom(links)
+            links.set(name, token)
+          })
+        )
+      }
     }
+  })
 
-    const linkToken = (reader: NodeId, source: NodeId): Effect.Effect<Redacted.Redacted> => {
-      const name = `${reader} ${source}`
-      const known = links.get(name)
-      if (known !== undefined) return Effect.succeed(known)
-      return Effect.tap(sign(`link ${name}`), (token) =>
-        Effect.sync(() => {
-          makeRoom(links)
-          links.set(name, token)
-        })
-      )
+type DerivedFrom = Effect.Effect.Success<ReturnType<typeof derivedFrom>>
+
+const judge = (secret: string, { principal, token }: Derived): Effect.Effect<Option.Option<Principal>> =>
+  equal(secret, Redacted.value(token)) ? principal : Effect.succeedNone
+
+/** A known token is judged at once: the hot routes need no fiber then. */
+const verifyNode = (from: DerivedFrom, secret: string, node: NodeId): Effect.Effect<Option.Option<Principal>> => {
+  const known = from.tokens.get(node)
+  return known === undefined
+    ? Effect.flatMap(from.derive(node), (derived) => judge(secret, derived))
+    : judge(secret, known)
+}
+
+export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShape> =>
+  Effect.gen(function* () {
+    const current = yield* derivedFrom(Redacted.value(options.key))
+    const { key } = current
+    const before = options.previousKey === undefined ? undefined : Redacted.value(options.previousKey)
+    const previous = before === undefined || before === key ? undefined : yield* derivedFrom(before)
+    const adminKey = options.adminKey === undefined ? key : Redacted.value(options.adminKey)
+
+    const shows = (from: DerivedFrom, secret: string, node: NodeId): boolean => {
+      const token = from.tokens.get(node)?.token
+      return equal(secret, from.key) || (token !== undefined && equal(secret, Redacted.value(token)))
     }
+    const rotation =
+      previous === undefined
+        ? undefined
+        : KeyRotation.make((secret, node) =>
+            shows(previous, secret, node) ? true : shows(current, secret, node) ? false : undefined
+          )
+    const of = (behind: boolean): DerivedFrom => (behind && previous !== undefined ? previous : current)
 
     const admin = Effect.succeedSome(Principal.Admin())
     const fleet = Effect.succeedSome(Principal.Fleet())
-    const judge = (secret: string, { principal, token }: Derived) =>
-      equal(secret, Redacted.value(token)) ? principal : Effect.succeedNone
-
     const metricsKey = options.metricsKey === undefined ? undefined : Redacted.value(options.metricsKey)
 
     return {
@@ -122,17 +172,27 @@ export const make = (options: CredentialsOptions): Effect.Effect<CredentialsShap
         viewerKey: options.viewerKey
       }),
       ...(metricsKey !== undefined && { mayScrape: (secret: string) => equal(secret, metricsKey) }),
-      nodeToken,
-      linkToken,
+      rotation,
+      nodeToken: (node) => of(rotation?.isBehind(node) === true).nodeToken(node),
+      linkToken: (reader, source, behind = false) => of(behind).linkToken(reader, source),
+      verifyLink: (reader, source, secret) =>
+        Effect.gen(function* () {
+          const fits = equal(secret, Redacted.value(yield* current.linkToken(reader, source)))
+          if (fits || previous === undefined) return fits
+          return equal(secret, Redacted.value(yield* previous.linkToken(reader, source)))
+        }),
       verify: (secret, node) => {
         if (equal(secret, adminKey)) return admin
         if (equal(secret, key)) return fleet
+        // Whoever has got hold of it is not to administrate with it.
+        if (previous !== undefined && equal(secret, previous.key)) return fleet
         if (node === undefined) return Effect.succeedNone
-        const known = tokens.get(node)
-        // A known token is judged at once: the hot routes need no fiber then.
-        return known === undefined
-          ? Effect.flatMap(derive(node), (derived) => judge(secret, derived))
-          : judge(secret, known)
+        const found = verifyNode(current, secret, node)
+        return previous === undefined
+          ? found
+          : Effect.flatMap(found, (principal) =>
+              Option.isSome(principal) ? Effect.succeed(principal) : verifyNode(previous, secret, node)
+            )
       }
     }
   })

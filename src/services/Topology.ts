@@ -26,7 +26,7 @@ import { type ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { AuthDecision, AuthPolicy, type AuthRequest } from "./AuthPolicy.js"
 import { ConfigSource } from "./ConfigSource.js"
-import { Credentials, equal } from "./Credentials.js"
+import { Credentials } from "./Credentials.js"
 import type { FleetConfig } from "./FleetConfig.js"
 import { decodeGroups, type FleetGroup, type FleetGroupInput, sourcesOf } from "./FleetGroups.js"
 import { mergeParts, partsOf } from "./internal/configLayers.js"
@@ -139,6 +139,8 @@ interface Acting {
 interface Known {
   readonly fleet: FleetConfig
   readonly version: number
+  /** Its links are of the key before. */
+  readonly behind: boolean
   readonly overlay: Overlay | undefined
 }
 
@@ -264,6 +266,8 @@ export const make = (
       acting.get(group.name)?.node ??
       (group.kind === "edges" ? (group.origins[0] ?? NodeId.make("none")) : group.primary)
 
+    const isBehind = (node: NodeId): boolean => credentials.rotation?.isBehind(node) === true
+
     /** The tokens of links that have been asked for; the others are noted. */
     const tokens = new Map<string, string>()
 
@@ -277,7 +281,8 @@ export const make = (
           acting: actingIn,
           configOf: (other) => composed(other, [...visiting, of]),
           linkTo: (to) => {
-            const name = `${of} ${to}`
+            // Of the key that the reader goes by.
+            const name = `${of} ${to}${isBehind(of) ? " behind" : ""}`
             const token = tokens.get(name)
             if (token === undefined) missing.set(name, [of, to])
             return { user: `${LINK_USER}${of}`, token: token ?? "" }
@@ -298,18 +303,22 @@ export const make = (
     const overlay: TopologyShape["overlay"] = (fleet, node) => {
       if (topology.groups.length === 0) return Effect.succeed(undefined)
       const known = overlays.get(node)
-      return known !== undefined && known.fleet === fleet && known.version === version
+      return known !== undefined &&
+        known.fleet === fleet &&
+        known.version === version &&
+        known.behind === isBehind(node)
         ? Effect.succeed(known.overlay)
         : makeOverlay(fleet, node)
     }
     const makeOverlay = Effect.fnUntraced(function* (fleet: FleetConfig, node: NodeId) {
       const asOf = version
+      const behind = isBehind(node)
       const missing = new Map<string, readonly [NodeId, NodeId]>()
       let made = compute(fleet, node, missing)
       while (missing.size > 0) {
         for (const [name, [reader, to]] of missing) {
           if (tokens.size >= REMEMBERED) tokens.clear()
-          tokens.set(name, Redacted.value(yield* credentials.linkToken(reader, to)))
+          tokens.set(name, Redacted.value(yield* credentials.linkToken(reader, to, name.endsWith(" behind"))))
         }
         missing.clear()
         made = compute(fleet, node, missing)
@@ -324,7 +333,7 @@ export const make = (
           if (before.left.message === made.left.message) made = before
         }
       }
-      remember(overlays, node, { fleet, version: asOf, overlay: made })
+      remember(overlays, node, { fleet, version: asOf, behind, overlay: made })
       return made
     })
 
@@ -363,8 +372,8 @@ export const make = (
         const mine = topology.groups.filter((group) => isFollower(group, reader, labels) && mayPull(group, reader, to))
         const [first] = mine
         if (first === undefined) return denied(`node ${reader} is in no group that reads from node ${to}`)
-        return Effect.flatMap(credentials.linkToken(reader, to), (token) => {
-          if (!equal(password(), Redacted.value(token))) {
+        return Effect.flatMap(credentials.verifyLink(reader, to, password()), (fits) => {
+          if (!fits) {
             return denied(`this is not what node ${reader} shows to node ${to}`)
           }
           const group = mine.find((each) => takesName(each, request.path))

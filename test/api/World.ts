@@ -36,13 +36,17 @@ export interface WorldOptions<A> {
   /** Services that the state brings as well. */
   readonly more?: Layer.Layer<A>
   readonly metricsKey?: string
+  /** Default: the fixture's. */
+  readonly key?: string
+  readonly previousKey?: string
 }
 
 export const world = <A = never>(value: ConfigSource.ConfigValue, options: WorldOptions<A> = {}) =>
   Effect.gen(function* () {
     const source = yield* ConfigSource.make(value)
     const credentials = Credentials.layer({
-      key: Redacted.make(KEY),
+      key: Redacted.make(options.key ?? KEY),
+      previousKey: options.previousKey === undefined ? undefined : Redacted.make(options.previousKey),
       adminKey: Redacted.make(ADMIN_KEY),
       metricsKey: options.metricsKey === undefined ? undefined : Redacted.make(options.metricsKey)
     })

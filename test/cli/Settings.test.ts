@@ -25,6 +25,7 @@ describe("settings", () => {
         host: "127.0.0.1",
         base: undefined,
         key: undefined,
+        previousKey: undefined,
         adminKey: undefined,
         metricsKey: undefined,
         data: "/home/u/data",

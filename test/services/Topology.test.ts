@@ -41,6 +41,7 @@ interface Setup {
   readonly config?: MediaMTXConfig
   readonly value?: Partial<ConfigSource.ConfigValue>
   readonly addresses?: AddressRules
+  readonly keys?: { readonly key: string; readonly previousKey?: string }
 }
 
 /** The services as a manager has them, and what each node reads in its file. */
@@ -60,7 +61,12 @@ const open = (setup: Setup) =>
         Topology.layer({ ...Topology.none, addresses: setup.addresses ?? addresses, groups: topology })
       ),
       Layer.provideMerge(NodeRegistry.layerMemory()),
-      Layer.provideMerge(Credentials.layer({ key: Redacted.make("a-key") })),
+      Layer.provideMerge(
+        Credentials.layer({
+          key: Redacted.make(setup.keys?.key ?? "a-key"),
+          previousKey: setup.keys?.previousKey === undefined ? undefined : Redacted.make(setup.keys.previousKey)
+        })
+      ),
       Layer.provideMerge(Layer.succeed(ConfigSource.ConfigSource, source))
     )
     const context = yield* Layer.build(services)
@@ -166,6 +172,29 @@ describe("a mirror group", () => {
       assert.isFalse(yaml.includes("a-key"))
       const other = credentialsIn((yield* first.read("c")).paths?.["cams/harbour"]?.source)
       assert.notStrictEqual(secret, other.secret)
+    })
+  )
+
+  it.scoped("keeps its links while a node goes by the previous key", () =>
+    Effect.gen(function* () {
+      const before = yield* open({ groups: [mirror] })
+      const was = yield* before.render("b")
+      const fleet = yield* open({ groups: [mirror], keys: { key: "a-new-key", previousKey: "a-key" } })
+      const { nodeToken, rotation } = yield* fleet.run(Credentials.Credentials)
+      const fresh = yield* fleet.render("b")
+      assert.notStrictEqual(fresh.hash, was.hash)
+
+      rotation?.note("a-key", node("b"))
+      assert.strictEqual((yield* fleet.render("b")).yaml, was.yaml)
+      assert.strictEqual(Redacted.value(yield* nodeToken(node("b"))).length, 43)
+      const link = credentialsIn(parse(was.yaml).paths?.["cams/harbour"]?.source)
+      assert.strictEqual((yield* fleet.ask({ user: link.user, secret: link.secret }))._tag, "Allow")
+
+      rotation?.booted(node("b"))
+      assert.strictEqual((yield* fleet.render("b")).yaml, fresh.yaml)
+      const next = credentialsIn(parse(fresh.yaml).paths?.["cams/harbour"]?.source)
+      assert.strictEqual((yield* fleet.ask({ user: next.user, secret: next.secret }))._tag, "Allow")
+      assert.strictEqual((yield* fleet.ask({ user: link.user, secret: "neither" }))._tag, "Deny")
     })
   )
 

@@ -123,6 +123,8 @@ export interface ManagerOptions<
   readonly base: string | URL
   /** The shared key of the fleet. Does everything when it is the only one. */
   readonly key: string | Redacted.Redacted
+  /** The key before this one, while nodes go by it: they keep its tokens until they boot. */
+  readonly previousKey?: string | Redacted.Redacted | undefined
   /** Splits administration off the shared key. */
   readonly adminKey?: string | Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
@@ -512,6 +514,7 @@ export const manager = <
   const key = redacted("key", options.key)
   const credentials = Credentials.layer({
     key,
+    previousKey: options.previousKey === undefined ? undefined : redacted("previousKey", options.previousKey),
     adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey),
     metricsKey: options.metricsKey === undefined ? undefined : redacted("metricsKey", options.metricsKey)
   })

@@ -86,13 +86,18 @@ export const open = Effect.fn("DataFolder.open")(function* (folder: string) {
 })
 
 export const KEY_FILE = "key"
+/** The key before it, while a rotation goes on. */
+export const PREVIOUS_KEY_FILE = "key.previous"
 
 const keyPattern = /^[\x21-\x7e]{8,}$/
 
 /** The key that is kept in the folder, if any. Changes nothing. */
-export const readKey = Effect.fn("DataFolder.readKey")(function* (folder: string) {
+export const readKey = Effect.fn("DataFolder.readKey")(function* (
+  folder: string,
+  name: typeof KEY_FILE | typeof PREVIOUS_KEY_FILE = KEY_FILE
+) {
   const fs = yield* FileSystem.FileSystem
-  const file = join(folder, KEY_FILE)
+  const file = join(folder, name)
   const text = yield* fs.readFileString(file).pipe(
     Effect.map(Option.some),
     Effect.catchIf(
@@ -137,6 +142,48 @@ export const keepKey = Effect.fn("DataFolder.keepKey")(function* (folder: string
     Effect.mapError(explain(file, "Can't write the key"))
   )
   return Option.getOrElse(yield* readKey(folder), () => Redacted.make(key))
+})
+
+/**
+ * Puts a new key in the place of the one that is kept, which is kept as the previous one. Fails when there is none, or when a
+ * previous one is there still: its nodes would be shut out.
+ */
+export const rotateKey = Effect.fn("DataFolder.rotateKey")(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const file = join(folder, KEY_FILE)
+  const previous = join(folder, PREVIOUS_KEY_FILE)
+  const kept = yield* readKey(folder)
+  if (Option.isNone(kept)) {
+    return yield* new DataFolderError({
+      path: file,
+      message: `There is no key in ${folder}: one that is given to the server is rotated by giving it two, --key and --previous-key`
+    })
+  }
+  if (Option.isSome(yield* readKey(folder, PREVIOUS_KEY_FILE))) {
+    return yield* new DataFolderError({
+      path: previous,
+      message: `A rotation is going on already: end it by rotate-key --finish when no node goes by the key of ${previous}`
+    })
+  }
+  // First the copy: cut off in between, both are the same, and nothing has changed.
+  yield* replaceFile(previous, `${Redacted.value(kept.value)}\n`)
+  yield* replaceFile(file, `${randomBytes(32).toString("base64url")}\n`).pipe(
+    Effect.onError(() => Effect.ignore(fs.remove(previous)))
+  )
+})
+
+/** Forgets the previous key. False when there was none. */
+export const forgetPreviousKey = Effect.fn("DataFolder.forgetPreviousKey")(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const file = join(folder, PREVIOUS_KEY_FILE)
+  return yield* fs.remove(file).pipe(
+    Effect.as(true),
+    Effect.catchIf(
+      (error) => error._tag === "SystemError" && error.reason === "NotFound",
+      () => Effect.succeed(false)
+    ),
+    Effect.mapError(explain(file, "Can't remove"))
+  )
 })
 
 /** Writes a file that its readers see either as it was or whole. */

@@ -72,6 +72,8 @@ export interface ManagerOptions
   readonly base: string | URL
   /** The shared key. Does everything when it is the only one. */
   readonly key: Redacted.Redacted
+  /** The shared key before this one, while nodes go by it: see `KeyRotation`. */
+  readonly previousKey?: Redacted.Redacted | undefined
   /** Splits administration off the shared key. */
   readonly adminKey?: Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
@@ -191,6 +193,7 @@ export const services = (
   ).pipe(Layer.provide(database))
   const credentials = Credentials.layer({
     key: options.key,
+    previousKey: options.previousKey,
     adminKey: options.adminKey,
     metricsKey: options.metricsKey
   })

@@ -10,6 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as ConfigFolder from "../../adapters/node/ConfigFolder.js"
@@ -118,7 +119,13 @@ const run = (
     const { fresh } = yield* DataFolder.open(settings.data)
     yield* DataLock.acquire(settings)
     const key = settings.key ?? (yield* DataFolder.keepKey(settings.data))
-    secrets.push(key)
+    const previousKey =
+      settings.previousKey ??
+      // A key that was given is not the one that was rotated here.
+      (settings.key === undefined
+        ? Option.getOrUndefined(yield* DataFolder.readKey(settings.data, DataFolder.PREVIOUS_KEY_FILE))
+        : undefined)
+    secrets.push(key, previousKey)
     const places = yield* ConfigFolder.locate(settings.config, settings.data)
     const created = yield* ConfigFolder.createWhenAbsent(places, fresh)
     const port = settings.port === 0 ? yield* freePort(settings.host) : settings.port
@@ -126,6 +133,7 @@ const run = (
     const server = ManagerLayer.layer({
       ...renderOptions(settings, base),
       key,
+      previousKey,
       adminKey: settings.adminKey,
       metricsKey: settings.metricsKey,
       config: settings.config,
