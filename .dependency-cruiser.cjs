@@ -22,6 +22,14 @@ module.exports = {
     layer("api-below-adapters", "^src/api/", "^src/(?!(mediamtx|services|api)/)"),
     layer("adapters-below-cli", "^src/adapters/", "^src/(cli|testing)/"),
     layer("testing-knows-services", "^src/testing/", "^src/(?!(mediamtx|services|testing)/)"),
+    {
+      name: "web-takes-types-only",
+      comment: "The dashboard knows the manager by its API: of its modules it may import types, and none of them may import it",
+      severity: "error",
+      from: { path: "^src/web/" },
+      to: { path: "^src/(?!web/)", dependencyTypesNot: ["type-only"] }
+    },
+    layer("web-is-a-page", "^src/(?!web/)", "^src/web/"),
     // Of the services they take the schemas only.
     layer("sidecars-are-small", "^src-sidecar/", "^src/(?!(mediamtx|services|api)/)"),
     {
@@ -36,6 +44,6 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".d.ts"] }
+    enhancedResolveOptions: { extensions: [".ts", ".tsx", ".js", ".d.ts"] }
   }
 }
