@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { withoutPassword } from "../adapters/node/DatabaseUrl.js"
 import { type DataFolderError, replaceFile } from "../adapters/node/DataFolder.js"
 import type { Remembered, Settings } from "./Settings.js"
 
@@ -15,7 +16,7 @@ const LastServe = Schema.Struct({
   config: Schema.String,
   /** Absent: files. */
   configSource: Schema.optional(Schema.String),
-  /** Absent: the default one. */
+  /** Absent: the default one. A URL is without its password. */
   database: Schema.optional(Schema.String),
   refreshEvery: Schema.Number,
   refreshMode: Schema.String,
@@ -76,7 +77,7 @@ export const write = (settings: Settings, base: string): Effect.Effect<void, Dat
       base,
       config: settings.config,
       configSource: settings.configSource,
-      database: settings.database,
+      database: withoutPassword(settings.database),
       refreshEvery: settings.refreshEvery,
       refreshMode: settings.refreshMode,
       nodeConfigFile: settings.nodeConfigFile,

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as AuthRulesFile from "../adapters/node/AuthRulesFile.js"
 import * as ConfigFolder from "../adapters/node/ConfigFolder.js"
+import { isPostgres, withoutPassword } from "../adapters/node/DatabaseUrl.js"
 import { parseManagerFile } from "../adapters/node/ManagerFile.js"
 import type { CommandTextError } from "../mediamtx/CommandText.js"
 import * as ConfigRenderer from "../services/ConfigRenderer.js"
@@ -23,7 +24,7 @@ import { baseOf, renderOptions, type Settings } from "./Settings.js"
 /** Loaded when it is needed: the driver of the database takes its time. */
 const loadDatabase = Effect.promise(() =>
   Promise.all([
-    import("../sql/SqliteNode.js"),
+    import("../adapters/node/Database.js"),
     import("../sql/SqlConfigRevisions.js"),
     import("../services/ConfigRevisions.js")
   ])
@@ -31,23 +32,27 @@ const loadDatabase = Effect.promise(() =>
 
 /** The newest revision in a server's database, also while it runs. */
 const fromDatabase = (
-  file: string
+  database: string
 ): Layer.Layer<ConfigSource, ConfigSourceError, FileSystem.FileSystem | Path.Path> => {
+  const file = withoutPassword(database)
   const explain = ({ message }: { readonly message: string }) => new ConfigSourceError({ origin: file, message })
   return Layer.unwrapEffect(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       // It would be created otherwise.
-      if (file === ":memory:" || !(yield* Effect.orElseSucceed(fs.exists(file), () => false))) {
+      if (
+        !isPostgres(database) &&
+        (file === ":memory:" || !(yield* Effect.orElseSucceed(fs.exists(file), () => false)))
+      ) {
         return yield* new ConfigSourceError({
           origin: file,
           message: `${file}: the config is in this database, which is not there: ask the running manager instead`
         })
       }
-      const [SqliteNode, SqlConfigRevisions, ConfigRevisions] = yield* loadDatabase
+      const [Database, SqlConfigRevisions, ConfigRevisions] = yield* loadDatabase
       return ConfigRevisions.layerSource().pipe(
         Layer.provide(SqlConfigRevisions.layer()),
-        Layer.provide(SqliteNode.layer({ filename: file })),
+        Layer.provide(Database.layer(database)),
         Layer.mapError(explain)
       )
     })

@@ -45,7 +45,7 @@ export interface Settings {
   readonly config: string
   /** What nodes' configs are made of. */
   readonly configSource: ConfigSourceKind
-  /** SQLite file, absolute, or `:memory:`. */
+  /** SQLite file, absolute, or `:memory:`, or the URL of a PostgreSQL database with its password. */
   readonly database: string
   /** Seconds. */
   readonly refreshEvery: number
@@ -136,9 +136,12 @@ const parseDatabase = (text: string, cwd: string): Either.Either<string, Wrong> 
   if (text === ":memory:") return Either.right(text)
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]+):/.exec(text)?.[1]?.toLowerCase()
   if (scheme === "postgres" || scheme === "postgresql") {
-    return wrong("names a PostgreSQL server, which this version does not support yet", "the path of an SQLite file")
+    return URL.canParse(text) && new URL(text).hostname !== ""
+      ? Either.right(text)
+      : wrong("is not the URL of a database", "postgres://USER:PASSWORD@HOST:PORT/NAME")
   }
-  if (scheme !== undefined) return wrong(`begins with the unknown scheme ${scheme}:`, "the path of an SQLite file")
+  const expected = "the path of an SQLite file, or postgres://USER:PASSWORD@HOST:PORT/NAME"
+  if (scheme !== undefined) return wrong(`begins with the unknown scheme ${scheme}:`, expected)
   return parsePath(text, cwd)
 }
 
@@ -198,6 +201,9 @@ const parseMediamtxVersion = (text: string): Either.Either<string | undefined, W
 }
 
 const setting = <A>(definition: Setting<A>): Setting<A> => definition
+
+/** The URL of a database may hold a password. */
+const userInfo = /\/\/[^/]*@/
 
 /** Every setting, in the order of the help. */
 export const settingTable = {
@@ -288,8 +294,8 @@ export const settingTable = {
   database: setting({
     flag: "--database",
     variable: "MANAGER_DATABASE",
-    value: "FILE",
-    about: "SQLite file",
+    value: "FILE|URL",
+    about: "SQLite file, or postgres://USER:PASSWORD@HOST/NAME for several managers (prefer the variable)",
     fallback: "DATA/manager.db",
     parse: parseDatabase
   }),
@@ -411,7 +417,11 @@ export const resolveSettings = <R = never>(
         const parsed = definition.parse(text, cwd)
         if (Either.isRight(parsed)) return parsed.right
         const shown =
-          definition.secret === true ? "the key given" : text === "" ? "the empty text" : JSON.stringify(text)
+          definition.secret === true
+            ? "the key given"
+            : text === ""
+              ? "the empty text"
+              : JSON.stringify(text.replace(userInfo, "//***@"))
         complaints.push(`${source}: ${shown} ${parsed.left.problem}; expected ${parsed.left.expected}`)
         return undefined
       })

@@ -99,6 +99,7 @@ describe("settings", () => {
     ["base", "https://example.com/", "https://example.com"],
     ["base", "https://example.com/mtx//", "https://example.com/mtx"],
     ["base", "http://[::1]:8080", "http://[::1]:8080"],
+    ["database", "postgres://u:p@db/x?sslmode=require", "postgres://u:p@db/x?sslmode=require"],
     ["refreshEvery", "2", 2],
     ["refreshEvery", "1h", 3600],
     ["logFormat", "json", "json"]
@@ -123,7 +124,8 @@ describe("settings", () => {
     ["key", "with'quote"],
     ["key", "1234567"],
     ["adminKey", "ключ-ключ-ключ"],
-    ["database", "postgres://db/x"],
+    ["database", "postgres:///x"],
+    ["database", "mysql://u:p@db/x"],
     ["refreshEvery", "500ms"],
     ["refreshEvery", "2h"],
     ["refreshMode", "LOOP"],
@@ -138,6 +140,7 @@ describe("settings", () => {
       const refused = yield* Effect.either(resolve({ [name]: text }))
       const message = Either.isLeft(refused) ? refused.left.message : ""
       expect(message).toMatch(new RegExp(`^${settingTable[name].flag}: .*; expected `))
+      expect(message).not.toContain("u:p@")
       if (name === "key" || name === "adminKey") expect(message).not.toContain(text)
     })
   )

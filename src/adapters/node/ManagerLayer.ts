@@ -1,5 +1,6 @@
 /**
- * The prebuilt Node server as one layer: every service on an embedded SQLite database, config and auth rules from watched
+ * The prebuilt Node server as one layer: every service on one database (an embedded SQLite file, or
+ * PostgreSQL for several managers), config and auth rules from watched
  * files, HTTP on node:http. `mtx-manager serve` runs exactly this.
  *
  * @example
@@ -48,7 +49,6 @@ import type { TokenSessionsError } from "../../services/TokenSessions.js"
 import * as Topology from "../../services/Topology.js"
 import * as SqlFleetState from "../../sql/SqlFleetState.js"
 import * as SqlHookBus from "../../sql/SqlHookBus.js"
-import * as SqliteNode from "../../sql/SqliteNode.js"
 import * as SqlJwtKeys from "../../sql/SqlJwtKeys.js"
 import * as SqlNodeCommands from "../../sql/SqlNodeCommands.js"
 import * as SqlNodeConfigs from "../../sql/SqlNodeConfigs.js"
@@ -59,6 +59,8 @@ import * as SqlRollouts from "../../sql/SqlRollouts.js"
 import * as SqlTokenSessions from "../../sql/SqlTokenSessions.js"
 import * as AuthRulesFile from "./AuthRulesFile.js"
 import * as ConfigHistory from "./ConfigHistory.js"
+import * as Database from "./Database.js"
+import { isPostgres } from "./DatabaseUrl.js"
 import { type ManagerFileError, parseManagerFile } from "./ManagerFile.js"
 import * as NodeGauges from "./NodeGauges.js"
 import * as NodeServer from "./NodeServer.js"
@@ -86,7 +88,7 @@ export interface ManagerOptions
   readonly rules: string
   /** How long an auth decision may take (default 2 seconds). */
   readonly authDeadline?: Duration.DurationInput | undefined
-  /** SQLite file, or `:memory:`. */
+  /** SQLite file, `:memory:`, or `postgres://USER:PASSWORD@HOST/NAME`, which several managers may share. */
   readonly database: string
   /** When a node's silence counts. */
   readonly heartbeats?: Partial<HeartbeatPolicy> | undefined
@@ -118,8 +120,8 @@ export type ManagerError =
   | ObjectStorage.ObjectStorageError
   | PlaybackQueue.PlaybackQueueError
   | Recordings.RecordingsError
+  | Database.DatabaseError
   | RolloutError
-  | SqliteNode.SqliteNodeError
 
 /** The storage that `manager.yml` names, else a folder. Read at the start: another one needs a restart. */
 const clips = (
@@ -132,7 +134,10 @@ const clips = (
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const folder =
-        options.clips ?? (options.database === ":memory:" ? "clips" : join(dirname(options.database), "clips"))
+        options.clips ??
+        (options.database === ":memory:" || isPostgres(options.database)
+          ? "clips"
+          : join(dirname(options.database), "clips"))
       const text = yield* AuthRulesFile.read(options.rules)
       const { storage } = yield* parseManagerFile(text ?? "", options.rules, { clips: folder })
       return ObjectStorage.layer(storage, options)
@@ -185,7 +190,7 @@ export const services = (
 > => {
   const issuer = JwtIssuer.layer({ issuer: String(options.base), ...options.jwt }).pipe(Layer.provide(SqlJwtKeys.layer))
   // One and the same for all that build on it.
-  const database = SqliteNode.layer({ filename: options.database })
+  const database = Database.layer(options.database)
   const source = ConfigHistory.layer(options).pipe(Layer.provide(database))
   const registry = Layer.merge(
     SqlHookBus.layer(options.retention),
