@@ -7,7 +7,10 @@ RUN npm ci
 COPY scripts scripts
 COPY src src
 COPY src-sidecar src-sidecar
-RUN npm run build && npm prune --omit=dev
+RUN npm run build
+# What an app has beside this package (its peers) becomes the image's own, in the locked versions; tools go.
+RUN node -e 'const fs = require("fs"), p = require("./package.json"); for (const name of Object.keys(p.peerDependencies)) if (!p.peerDependenciesMeta[name]?.optional) p.dependencies[name] = p.devDependencies[name]; delete p.devDependencies; delete p.peerDependencies; fs.writeFileSync("package.json", JSON.stringify(p))' \
+    && npm prune
 
 # The same distribution as above: the driver is linked against its libraries.
 FROM node:22-bookworm-slim

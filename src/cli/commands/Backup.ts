@@ -12,7 +12,7 @@ import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as ConfigFolder from "../../adapters/node/ConfigFolder.js"
-import { type DataFolderError, KEY_FILE } from "../../adapters/node/DataFolder.js"
+import { type DataFolderError, KEY_FILE, PREVIOUS_KEY_FILE } from "../../adapters/node/DataFolder.js"
 import { settingsOf } from "../Access.js"
 import { type CliError, failed } from "../CliError.js"
 import { Output } from "../Output.js"
@@ -29,6 +29,7 @@ export interface BackupOptions extends Flags {
 export const names = {
   database: "manager.db",
   key: "key",
+  previousKey: "key.previous",
   manager: "manager.yml",
   file: "config.yml",
   folder: "config/"
@@ -109,8 +110,9 @@ export const backup = (
     )
     const config = yield* attempt(() => configEntries(places))
     const key = { name: names.key, file: join(settings.data, KEY_FILE) }
+    const previousKey = { name: names.previousKey, file: join(settings.data, PREVIOUS_KEY_FILE) }
     const entries: Array<{ name: string; file: string }> = [{ name: names.database, file: copy }]
-    for (const entry of [...(options.withoutKey ? [] : [key]), ...config]) {
+    for (const entry of [...(options.withoutKey ? [] : [key, previousKey]), ...config]) {
       if (yield* attempt(() => isFile(entry.file))) entries.push(entry)
     }
     const part = join(folder, "archive")

@@ -26,6 +26,7 @@ export interface RestoreOptions extends Flags {
 const known = (name: string): boolean =>
   name === names.database ||
   name === names.key ||
+  name === names.previousKey ||
   name === names.manager ||
   name === names.file ||
   (name.startsWith(names.folder) &&
@@ -87,6 +88,7 @@ export const restore = (
     const target = (name: string): string => {
       if (name === names.database) return settings.database
       if (name === names.key) return join(settings.data, DataFolder.KEY_FILE)
+      if (name === names.previousKey) return join(settings.data, DataFolder.PREVIOUS_KEY_FILE)
       if (name === names.manager) return places.manager
       return name === names.file ? places.path : join(places.path, name.slice(names.folder.length))
     }
