@@ -123,5 +123,10 @@ describe("examples/cloudflare-worker", () => {
     assert.strictEqual(hook.status, 204)
     const state = JSON.stringify(await (await call("https://manager.test/state", { headers: bearer })).json())
     assert.include(state, '"path":"studio"')
+
+    const metrics = await (await call("https://manager.test/metrics", { headers: bearer })).text()
+    assert.match(metrics, /^mtx_manager_hot_requests_total\{route="auth",outcome="allow"\} [1-9]\d*$/m)
+    assert.match(metrics, /^mtx_manager_nodes\{status="online"\} 1$/m)
+    assert.notInclude(metrics, "event_loop")
   })
 })
