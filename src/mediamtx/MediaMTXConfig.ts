@@ -755,7 +755,7 @@ export interface MediaMTXConfig {
   /**
    * Read buffer of every UDP socket; 0 leaves it to the system. Unit: bytes.
    *
-   * Default: `0`. Since MediaMTX 1.15.4.
+   * Default: `0`. Since MediaMTX 1.15.4. Before that: `rtspUDPReadBufferSize`.
    */
   readonly udpReadBufferSize?: number | undefined
   /**
