@@ -33,23 +33,26 @@ export const TEST_KEY = "test-key-0123456789abcdefghijklmnop"
 export const startManager = async (options: {
   readonly data: string
   readonly port?: number
+  /** Default {@link TEST_KEY}. */
+  readonly key?: string
   /** As nodes reach it, when that is not its own address. */
   readonly base?: string
   readonly args?: ReadonlyArray<string>
 }): Promise<RunningManager> => {
   const port = options.port ?? (await freePorts(1))[0] ?? 0
   const url = `http://127.0.0.1:${port}`
-  const flags = ["--data", options.data, "--key", TEST_KEY]
+  const key = options.key ?? TEST_KEY
+  const flags = ["--data", options.data, "--key", key]
   const process = run(
     "node",
     [cliPath, "serve", ...flags, "--port", String(port), "--base", options.base ?? url, ...(options.args ?? [])],
     { env: { NO_COLOR: "1" } }
   )
   await process.waitFor(/^listening on /m, 30_000)
-  const get = (path: string) => fetch(`${url}${path}`, { headers: { authorization: `Bearer ${TEST_KEY}` } })
+  const get = (path: string) => fetch(`${url}${path}`, { headers: { authorization: `Bearer ${key}` } })
   return {
     url,
-    key: TEST_KEY,
+    key,
     data: options.data,
     process,
     get,
