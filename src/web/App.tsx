@@ -2,10 +2,17 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { logOut, resume, session } from "./Api.js"
 import { connection, follow } from "./Live.js"
+import { Config } from "./pages/Config.js"
 import { Events } from "./pages/Events.js"
+import { Jobs } from "./pages/Jobs.js"
 import { Login } from "./pages/Login.js"
+import { Node } from "./pages/Node.js"
 import { Nodes } from "./pages/Nodes.js"
 import { Overview } from "./pages/Overview.js"
+import { Recordings } from "./pages/Recordings.js"
+import { Rollouts } from "./pages/Rollouts.js"
+import { Stream } from "./pages/Stream.js"
+import { Streams } from "./pages/Streams.js"
 import { Badge, Confirmation, Problem } from "./parts/Parts.js"
 import { link, route } from "./Route.js"
 import { useStore } from "./Store.js"
@@ -14,17 +21,32 @@ import { nextTheme, theme } from "./Theme.js"
 const pages = [
   { name: "Fleet", path: "" },
   { name: "Nodes", path: "nodes" },
-  { name: "Events", path: "events" }
+  { name: "Streams", path: "streams" },
+  { name: "Recordings", path: "recordings" },
+  { name: "Clips", path: "clips" },
+  { name: "Events", path: "events" },
+  { name: "Config", path: "config" },
+  { name: "Rollouts", path: "rollouts" }
 ]
 
 const Page = () => {
   const { path } = useStore(route)
-  const [first = ""] = path
+  const [first = "", second] = path
   switch (first) {
     case "":
       return <Overview />
     case "nodes":
-      return <Nodes />
+      return second === undefined ? <Nodes /> : <Node id={second} />
+    case "streams":
+      return second === undefined ? <Streams /> : <Stream path={second} />
+    case "recordings":
+      return <Recordings />
+    case "clips":
+      return <Jobs />
+    case "config":
+      return <Config />
+    case "rollouts":
+      return <Rollouts />
     case "events":
       return <Events />
     default:

@@ -3,6 +3,7 @@ import { showNumber } from "../Format.js"
 import { events, rate, snapshot } from "../Live.js"
 import { Ago, Badge, Problem } from "../parts/Parts.js"
 import { RateChart } from "../parts/RateChart.js"
+import { Scroll } from "../parts/Scroll.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
 import type { NodeView } from "../Wire.js"
@@ -60,7 +61,7 @@ export const Overview = () => {
           <Problem error={nodes.error} />
           {nodes.value !== undefined && troubled.length === 0 && <p class="soft">None: all are online.</p>}
           {troubled.length > 0 && (
-            <div class="scroll">
+            <Scroll>
               <table>
                 <thead>
                   <tr>
@@ -89,7 +90,7 @@ export const Overview = () => {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </Scroll>
           )}
           {troubled.length > 10 && <p class="soft">and {showNumber(troubled.length - 10)} more</p>}
         </section>
@@ -97,7 +98,7 @@ export const Overview = () => {
           <h2 id="recent">Just now</h2>
           {recent.length === 0 && <p class="soft">Nothing has happened since this page was opened.</p>}
           {recent.length > 0 && (
-            <div class="scroll">
+            <Scroll>
               <table>
                 <thead>
                   <tr>
@@ -122,7 +123,7 @@ export const Overview = () => {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </Scroll>
           )}
         </section>
       </div>
