@@ -36,14 +36,16 @@ export const make: Effect.Effect<void, never, HookBus | NodeRegistry | Scope.Sco
   const mailbox = yield* Scope.extend(registry.subscribe, subscription)
 
   const publish = (change: NodeChange) =>
-    bus.publish(change.node, change.event).pipe(
-      Effect.tapError((error) =>
-        Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged`, error)
-      ),
-      // A bus that was shut down takes nothing any more.
-      Effect.retry({ schedule: retryPolicy, while: (error) => error.reason !== "Closed" }),
-      Effect.ignore
-    )
+    change.byOther === true
+      ? Effect.void
+      : bus.publish(change.node, change.event).pipe(
+          Effect.tapError((error) =>
+            Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged`, error)
+          ),
+          // A bus that was shut down takes nothing any more.
+          Effect.retry({ schedule: retryPolicy, while: (error) => error.reason !== "Closed" }),
+          Effect.ignore
+        )
 
   const forward = (changes: ReadonlyArray<NodeChange>) => {
     const byNode = new Map<string, Array<NodeChange>>()

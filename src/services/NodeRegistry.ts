@@ -18,6 +18,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as internal from "./internal/nodeRegistry.js"
+import * as sharedNodes from "./internal/sharedNodes.js"
 import { CommandResult } from "./NodeCommand.js"
 import type { NodeEvent } from "./NodeEvent.js"
 import { NodeStatus } from "./NodeEvent.js"
@@ -163,6 +164,8 @@ export interface NodeChange {
   readonly event: NodeEvent
   /** The record after the change; undefined after `node_removed`. */
   readonly record: NodeRecord | undefined
+  /** With several managers: another one has made and logged it. */
+  readonly byOther?: boolean | undefined
 }
 
 export interface NodeRegistryShape {
@@ -173,7 +176,7 @@ export interface NodeRegistryShape {
   readonly observe: (node: NodeId, observation: Observation) => Effect.Effect<void, NodeRegistryError>
   /**
    * The same at once and without an effect, for registries that answer from memory; false where it takes `observe` (a new
-   * node). Thousands of polls a second are then noted without a fiber each.
+   * node, or news of one that several managers look after). Thousands of polls a second are then noted without a fiber each.
    */
   readonly unsafeObserve?: ((node: NodeId, observation: Observation) => boolean) | undefined
   /** What is known of a node, at once, for registries that answer from memory. */
@@ -218,7 +221,7 @@ export interface StoredNode {
 
 /**
  * Where a registry that outlives its process keeps its nodes. The registry answers from memory and is the only writer: it
- * reads once, at the start.
+ * reads once, at the start. With `shared`, several take turns.
  */
 export interface NodeStore {
   readonly load: Effect.Effect<ReadonlyArray<StoredNode>, NodeRegistryError>
@@ -227,6 +230,20 @@ export interface NodeStore {
     upsert: ReadonlyArray<StoredNode>,
     remove: ReadonlyArray<NodeId>
   ) => Effect.Effect<void, NodeRegistryError>
+  readonly shared?: SharedNodeStore | undefined
+}
+
+/** How the registries of several managers take turns on one store. */
+export interface SharedNodeStore {
+  /** Runs `turn` as the only one of all managers that writes; what it wrote is kept whole or not at all. */
+  readonly alone: <A>(turn: Effect.Effect<A, NodeRegistryError>) => Effect.Effect<A, NodeRegistryError>
+  /** What was written, in order, by anybody, since `load` or since this was last asked. Without a node: it was removed. */
+  readonly news: Effect.Effect<
+    ReadonlyArray<{ readonly id: NodeId; readonly node: StoredNode | undefined }>,
+    NodeRegistryError
+  >
+  /** Emits when there may be news, in bounded time. */
+  readonly changes: Stream.Stream<void>
 }
 
 export interface NodeRegistryOptions {
@@ -270,6 +287,8 @@ const SHORTEST_PAUSE = 50
 const LONGEST_PAUSE = 60 * 60 * 1000
 /** A timer that is this late has not just been busy: the process was suspended, or the clock was set forward. */
 const SUSPENDED = 1000
+/** Until a node is looked at again whose expiry could not be written. */
+const LOOK_AGAIN = 1000
 /** Rows that go to the store in one write: each is one statement, and the event loop waits for it. */
 const WRITE_AT_ONCE = 200
 
@@ -398,7 +417,7 @@ export const make = (
       for (const node of yield* options.store.load) nodes.set(node.record.id, node)
     }
     const writer =
-      options.store === undefined
+      options.store === undefined || options.store.shared !== undefined
         ? undefined
         : yield* makeWriter(options.store, nodes, options.writeBehind ?? "2 seconds")
 
@@ -435,6 +454,34 @@ export const make = (
       if (internal.deadline(step.node, policy, floor) < lookedAt + pause) nearer.unsafeOpen()
       if (step.events.length > 0) emit(id, now, step.events, step.node.record)
     }
+    const several =
+      options.store?.shared === undefined
+        ? undefined
+        : yield* sharedNodes.make({
+            store: options.store,
+            shared: options.store.shared,
+            nodes,
+            set: (id, node) => {
+              if (node === undefined ? nodes.delete(id) : !nodes.has(id)) sorted = undefined
+              if (node === undefined) return
+              nodes.set(id, node)
+              if (internal.deadline(node, policy, floor) < lookedAt + pause) nearer.unsafeOpen()
+            },
+            emit: (id, step) => {
+              const now = clock.unsafeCurrentTimeMillis()
+              if (step === undefined) emit(id, now, [{ event: "node_removed", since: now }], undefined)
+              else if (step.events.length > 0) emit(id, now, step.events, step.node.record)
+            },
+            heard: (id, before, after) => {
+              const event = sharedNodes.eventOf(before, after)
+              if (event === undefined) return
+              const at = clock.unsafeCurrentTimeMillis()
+              const change: NodeChange = { node: id, at, event, record: after?.record, byOther: true }
+              for (const mailbox of subscribers) mailbox.unsafeOffer(change)
+            }
+          })
+    /** Those whose expiry waits for its turn. */
+    const expiring = new Set<NodeId>()
     const full = (node: NodeId): NodeRegistryError =>
       new NodeRegistryError({
         reason: "Full",
@@ -455,7 +502,23 @@ export const make = (
       let earliest = Number.POSITIVE_INFINITY
       for (const [id, node] of nodes) {
         const due = internal.deadline(node, policy, floor)
-        if (due <= now) {
+        if (due <= now && several !== undefined) {
+          // It may have called another manager: that is known in the turn.
+          earliest = Math.min(earliest, now + LOOK_AGAIN)
+          if (expiring.has(id)) continue
+          expiring.add(id)
+          several.unsafeChange(
+            id,
+            (previous) => {
+              expiring.delete(id)
+              const time = clock.unsafeCurrentTimeMillis()
+              return previous === undefined || internal.deadline(previous, policy, floor) > time
+                ? null
+                : internal.expire(previous, time, policy, floor)
+            },
+            false
+          )
+        } else if (due <= now) {
           const step = internal.expire(node, now, policy, floor)
           commit(id, step, now)
           earliest = Math.min(earliest, internal.deadline(step.node, policy, floor))
@@ -493,12 +556,18 @@ export const make = (
         )
     )
 
+    /** With several managers: what was asked of this one is done. What others have written comes by itself, moments later. */
+    const settled = several?.settled ?? Effect.void
+    const upToDate = several?.upToDate ?? Effect.void
     return NodeRegistry.of({
       unsafeObserve: (id, observation) => {
         const previous = nodes.get(id)
         if (previous === undefined) return false
         const now = clock.unsafeCurrentTimeMillis()
-        commit(id, internal.observe(previous, id, observation, now), now)
+        const step = internal.observe(previous, id, observation, now)
+        if (several !== undefined && step.urgent) return false
+        commit(id, step, now)
+        several?.noted(id)
         return true
       },
       unsafeGet: (id) => nodes.get(id)?.record,
@@ -510,7 +579,13 @@ export const make = (
             sorted = undefined
           }
           const now = clock.unsafeCurrentTimeMillis()
-          commit(id, internal.observe(previous, id, observation, now), now)
+          const step = internal.observe(previous, id, observation, now)
+          if (several !== undefined && step.urgent) {
+            // In memory it is noted in any case, and written later.
+            return Effect.ignore(several.change(id, (node) => internal.observe(node, id, observation, now), true))
+          }
+          commit(id, step, now)
+          several?.noted(id)
           return Effect.void
         }),
       heartbeat: (id, heartbeat, from) =>
@@ -522,13 +597,24 @@ export const make = (
           }
           const now = clock.unsafeCurrentTimeMillis()
           const step = internal.report(previous, id, heartbeat, from?.address, now, policy)
+          if (several !== undefined && step.urgent) {
+            return Effect.map(
+              several.change(id, (node) => internal.report(node, id, heartbeat, from?.address, now, policy), true),
+              (node) => node?.record ?? step.node.record
+            )
+          }
           commit(id, step, now)
+          several?.noted(id)
           return writer !== undefined && step.urgent
             ? Effect.as(writer.written, step.node.record)
             : Effect.succeed(step.node.record)
         }),
-      get: (id) => Effect.sync(() => Option.map(Option.fromNullable(nodes.get(id)), (node) => node.record)),
-      list: Effect.sync(() => {
+      get: (id) =>
+        Effect.map(
+          Effect.suspend(() => (nodes.has(id) ? settled : upToDate)),
+          () => Option.map(Option.fromNullable(nodes.get(id)), (node) => node.record)
+        ),
+      list: Effect.map(settled, () => {
         sorted ??= [...nodes.keys()].sort()
         const records: Array<NodeRecord> = []
         for (const id of sorted) {
@@ -538,7 +624,8 @@ export const make = (
         return records
       }),
       remove: (id) =>
-        Effect.suspend((): Effect.Effect<void, NodeNotFound | NodeRegistryError> => {
+        Effect.flatMap(upToDate, (): Effect.Effect<void, NodeNotFound | NodeRegistryError> => {
+          if (several !== undefined && nodes.has(id)) return Effect.asVoid(several.change(id, () => undefined, true))
           if (!nodes.delete(id)) {
             return new NodeNotFound({ node: id, message: `No node "${id}" is known: GET /nodes lists those that are` })
           }

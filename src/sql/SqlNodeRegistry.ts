@@ -1,17 +1,20 @@
 /**
  * NodeRegistry on a SQL database: nodes, their status and what they reported survive a restart of the manager.
  *
- * Answers come from memory, as in the memory layer, so this process must be the only writer of the table. New nodes, changes
- * and removals are written at once, those of one moment in one commit; the time of the last call is written behind.
+ * Answers come from memory, as in the memory layer, so this process must be the only writer of the table, or all writers
+ * must have a `Sharing`. New nodes, changes and removals are written at once, those of one moment in one commit; the time of
+ * the last call is written behind.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeStatus } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
 import * as NodeRegistry from "../services/NodeRegistry.js"
+import { Sharing } from "./Sharing.js"
 import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
@@ -37,6 +40,8 @@ const Row = Schema.Struct({
   promised_interval: Schema.NullOr(Integer),
   reported_at: Schema.NullOr(Integer)
 })
+const decodeSeq = Schema.decodeUnknown(Schema.Array(Schema.Struct({ seq: Integer })))
+const isRemoval = Schema.is(Schema.Struct({ gone: Schema.Literal(1), id: NodeId }))
 const decodeRow = Schema.decodeUnknownEither(Row)
 
 const fromRow = (row: typeof Row.Type): NodeRegistry.StoredNode => ({
@@ -105,8 +110,12 @@ const columns: ReadonlyArray<readonly [name: string, type: string]> = [
 const storageError = (message: string) => (cause: unknown) =>
   new NodeRegistry.NodeRegistryError({ reason: "Storage", message, cause })
 
+/** The name under which managers take turns. */
+const NAME = "nodes"
+
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const sharing = yield* Effect.serviceOption(Sharing)
 
   // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
   const names = sql.literal(columns.map(([name]) => name).join(", "))
@@ -121,7 +130,7 @@ const makeStore = Effect.gen(function* () {
   const upsertRows = sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`INSERT INTO nodes (${names}) SELECT ${typed} FROM json_array_elements(${batch}::json)
-      ON CONFLICT (id) DO UPDATE SET ${replaced}`,
+      ON CONFLICT (id) DO UPDATE SET ${replaced}, seq = excluded.seq`,
     // Without a WHERE, SQLite would read ON CONFLICT as the ON of a join.
     orElse: () => (batch: string) =>
       sql`INSERT INTO nodes (${names}) SELECT ${plain} FROM json_each(${batch}) WHERE TRUE
@@ -129,11 +138,65 @@ const makeStore = Effect.gen(function* () {
   })
   const deleteRows = sql.onDialectOrElse({
     pg: () => (batch: string) =>
-      sql`DELETE FROM nodes WHERE id IN (SELECT value FROM json_array_elements_text(${batch}::json))`,
+      sql`WITH gone AS (DELETE FROM nodes WHERE id IN (SELECT value FROM json_array_elements_text(${batch}::json))),
+      heard AS (DELETE FROM removed_nodes WHERE removed_at < now() - interval '7 days')
+      INSERT INTO removed_nodes (id) SELECT value FROM json_array_elements_text(${batch}::json)
+      ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, removed_at = excluded.removed_at`,
     orElse: () => (batch: string) => sql`DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(${batch}))`
   })
 
+  /** Numbers are given out in turns, so nothing below the highest that we have seen is still to come. */
+  let seen = 0
+  const news = (since: Effect.Effect<number>) =>
+    Effect.flatMap(
+      since,
+      (since) =>
+        sql`
+        SELECT 0 AS gone, seq, ${names} FROM nodes WHERE seq > ${since}
+        UNION ALL
+        SELECT 1, seq, id, ${sql.literal(
+          columns
+            .slice(1)
+            .map(() => "NULL")
+            .join(", ")
+        )}
+        FROM removed_nodes WHERE seq > ${since}
+        ORDER BY seq`.withoutTransform
+    ).pipe(
+      Effect.tap((rows) =>
+        Effect.map(decodeSeq(rows.slice(-1)), ([last]) => {
+          if (last !== undefined) seen = last.seq
+        })
+      ),
+      Effect.map((rows) =>
+        rows.flatMap(
+          (row): ReadonlyArray<{ readonly id: NodeId; readonly node: NodeRegistry.StoredNode | undefined }> => {
+            if (isRemoval(row)) return [{ id: row.id, node: undefined }]
+            const decoded = decodeRow(row)
+            return Either.isRight(decoded) ? [{ id: decoded.right.id, node: fromRow(decoded.right) }] : []
+          }
+        )
+      ),
+      Effect.mapError(storageError("The nodes could not be read from the database")),
+      Effect.withTracerEnabled(false)
+    )
+  const announce = Option.match(sharing, { onNone: () => Effect.void, onSome: ({ announce }) => announce(NAME) })
+
   const store: NodeRegistry.NodeStore = {
+    ...Option.match(sharing, {
+      onNone: () => ({}),
+      onSome: ({ alone, changes }) => ({
+        shared: {
+          alone: <A>(turn: Effect.Effect<A, NodeRegistry.NodeRegistryError>) =>
+            Effect.withTracerEnabled(
+              Effect.catchTag(alone(NAME, turn), "SqlError", storageError("The nodes could not be written")),
+              false
+            ),
+          news: news(Effect.sync(() => seen)),
+          changes: changes(NAME)
+        }
+      })
+    }),
     load: sql`SELECT ${names} FROM nodes`.withoutTransform.pipe(
       Effect.mapError(storageError("The nodes could not be read from the database")),
       Effect.flatMap((rows) => {
@@ -153,7 +216,7 @@ const makeStore = Effect.gen(function* () {
             : sql.withTransaction(Effect.zipRight(deleteRows(toJson(remove)).withoutTransform, write))
       return Effect.asVoid(
         Effect.mapError(
-          both,
+          upsert.length + remove.length === 0 ? Effect.void : Effect.zipLeft(both, announce),
           storageError("The nodes could not be written (is the disk full, or the database locked?)")
         )
       )

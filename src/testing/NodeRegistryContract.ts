@@ -626,6 +626,7 @@ export const nodeRegistryContract = <E>(name: string, options: NodeRegistryContr
                   break
                 }
                 case "restart": {
+                  yield* current.registry.get(north)
                   yield* read
                   yield* current.close
                   current = yield* open(layer?.() ?? options.layer())
@@ -638,8 +639,9 @@ export const nodeRegistryContract = <E>(name: string, options: NodeRegistryContr
                   }
                 }
               }
-              yield* read
+              // First: where managers share a database, what came of the time is in by then.
               const found = yield* current.registry.get(north)
+              yield* read
               if (heardAt === undefined) {
                 assert.isTrue(Option.isNone(found))
               } else {

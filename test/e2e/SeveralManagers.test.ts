@@ -1,7 +1,7 @@
 /** Several managers of the prebuilt server on one PostgreSQL database. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, expect, it } from "vitest"
 import { type RunningManager, startManager, tempFolder } from "../support/Manager.js"
 import { describePostgres } from "../support/Postgres.js"
 
