@@ -16,4 +16,5 @@ USER node
 VOLUME /spool
 ENV SPOOL=/spool
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "/app/mtx-playback.mjs", "health"]
-ENTRYPOINT ["node", "/app/mtx-playback.mjs"]
+# Keep its memory small while it moves much.
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--v8-pool-size=1", "/app/mtx-playback.mjs"]

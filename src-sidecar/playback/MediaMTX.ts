@@ -90,7 +90,7 @@ const refusal = (reply: HttpReply) =>
   )
 
 /** What is gathered before it is written: MediaMTX sends a cut sample by sample. */
-const BUFFER = 512 * 1024
+const BUFFER = 128 * 1024
 
 /** Writes a body to a file. Rejects with `DownloadStopped` when that is not the sender's fault. */
 const save = async (
