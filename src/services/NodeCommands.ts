@@ -13,9 +13,11 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { makeUuidV7 } from "./internal/uuidV7.js"
 import { type CommandResult, type DeliveredCommand, NodeCommand } from "./NodeCommand.js"
 import { NodeId } from "./NodeId.js"
+import type { SharedStore } from "./SharedStore.js"
 import { Timestamp } from "./Timestamp.js"
 
 export { CommandResult, DeliveredCommand, NodeCommand } from "./NodeCommand.js"
@@ -88,6 +90,8 @@ export interface CommandStore {
     upsert: ReadonlyArray<CommandRecord>,
     remove: ReadonlyArray<string>
   ) => Effect.Effect<void, NodeCommandsError>
+  /** With several managers: a command that one was given goes out with a heartbeat to any. */
+  readonly shared?: SharedStore<CommandRecord, NodeCommandsError> | undefined
 }
 
 export interface NodeCommandsOptions {
@@ -202,6 +206,31 @@ export const make = (
       if (ended.size > 0) busy.unsafeOpen()
     }
 
+    const shared = store?.shared
+    /** Takes in what other managers have written. */
+    const hear: Effect.Effect<void, NodeCommandsError> =
+      shared === undefined
+        ? Effect.void
+        : Effect.map(shared.news, (news) => {
+            for (const record of news) {
+              const known = open.get(record.node)?.get(record.id)
+              if (!isOpen(record)) {
+                if (known !== undefined) extract(known)
+                ended.set(record.id, record)
+                busy.unsafeOpen()
+                // It went out already: that is known here only.
+              } else if (!ended.has(record.id)) insert(known?.state === "sent" ? known : record)
+            }
+          })
+    const inTurn = <A>(body: Effect.Effect<A, NodeCommandsError>): Effect.Effect<A, NodeCommandsError> =>
+      (shared === undefined ? body : shared.alone(Effect.zipRight(hear, body))).pipe(
+        lock.withPermits(1),
+        Effect.uninterruptible
+      )
+    /** For who looks: when it can't be read, what is known here. */
+    const upToDate = shared === undefined ? Effect.void : Effect.ignore(lock.withPermits(1)(hear))
+    if (shared !== undefined) yield* Effect.forkScoped(Stream.runForEach(shared.changes, () => upToDate))
+
     const sweep = Effect.gen(function* () {
       expire(clock.unsafeCurrentTimeMillis())
       yield* Effect.catchAll(write([]), (error) =>
@@ -262,7 +291,7 @@ export const make = (
           if (fresh.length > 0) yield* write(fresh)
           for (const record of fresh) insert(record)
           return given
-        }).pipe(lock.withPermits(1), Effect.uninterruptible),
+        }).pipe(inTurn),
       unsafeTake: (node) => {
         const of = open.get(node)
         if (of === undefined) return NONE
@@ -291,10 +320,11 @@ export const make = (
               }
               trim(now)
               return news ? write([]) : Effect.void
-            }).pipe(lock.withPermits(1), Effect.uninterruptible),
-      get: (id) => Effect.sync(() => Option.map(Option.fromNullable(find(id)), asOf(clock.unsafeCurrentTimeMillis()))),
+            }).pipe(inTurn),
+      get: (id) =>
+        Effect.map(upToDate, () => Option.map(Option.fromNullable(find(id)), asOf(clock.unsafeCurrentTimeMillis()))),
       list: (node) =>
-        Effect.sync(() => {
+        Effect.map(upToDate, () => {
           const now = clock.unsafeCurrentTimeMillis()
           const all = [
             ...[...ended.values()].filter((record) => record.node === node),
@@ -312,7 +342,7 @@ export const make = (
             unwritten.set(id, undefined)
           }
           return write([])
-        }).pipe(lock.withPermits(1), Effect.uninterruptible)
+        }).pipe(inTurn)
     })
   })
 

@@ -90,6 +90,15 @@ export interface NodeConfigStore {
     upsert: ReadonlyArray<StoredConfig>,
     remove: ReadonlyArray<NodeId>
   ) => Effect.Effect<void, NodeConfigsError>
+  /** With several managers, each hears what others were told by a node. */
+  readonly shared?:
+    | {
+        /** What was written, by anybody, since this was last asked. */
+        readonly news: NodeConfigStore["load"]
+        /** Emits when there may be news, in bounded time. */
+        readonly changes: Stream.Stream<void>
+      }
+    | undefined
 }
 
 export interface NodeConfigsOptions {
@@ -166,6 +175,26 @@ export const make = (
       wantedHash: stored.wanted,
       wantedSince: stored.wantedSince
     })
+
+    if (store?.shared !== undefined) {
+      const { changes, news } = store.shared
+      const hear = Effect.map(news, (heard) => {
+        for (const after of heard) {
+          const before = nodes.get(after.node)
+          // What was noted here and is not written yet will be the newest.
+          if (before !== undefined && before.since > after.since) continue
+          nodes.set(after.node, after)
+          if (before?.status === after.status) continue
+          const change: ConfigChange = { node: after.node, config: shown(after), error: after.error }
+          for (const mailbox of subscribers) mailbox.unsafeOffer(change)
+        }
+      }).pipe(
+        Effect.catchAll((error) =>
+          Effect.logWarning("What nodes have told other managers could not be read, will try again", error)
+        )
+      )
+      yield* Effect.forkScoped(Stream.runForEach(changes, () => hear))
+    }
 
     // Statuses that changed while the log was slow: the oldest are lost then, and the newest tells where the node stands.
     const news = yield* Mailbox.make<{

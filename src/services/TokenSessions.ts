@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { parseQuery } from "../mediamtx/QueryString.js"
 import { AuthDecision, type AuthPolicyShape, type PlainAuthRequest, toPlain } from "./AuthPolicy.js"
 import { makeWriteBehind } from "./internal/writeBehind.js"
@@ -173,6 +174,15 @@ export interface TokenSessionStore {
     upsert: ReadonlyArray<TokenSession>,
     remove: ReadonlyArray<string>
   ) => Effect.Effect<void, TokenSessionsError>
+  /** With several managers: a token that one took back counts for none. */
+  readonly shared?:
+    | {
+        /** What was written, by anybody, since this was last asked. */
+        readonly news: TokenSessionStore["load"]
+        /** Emits when there may be news, in bounded time. */
+        readonly changes: Stream.Stream<void>
+      }
+    | undefined
 }
 
 export interface TokenSessionsOptions {
@@ -221,6 +231,24 @@ export const make = (
                 ids.filter((id) => !sessions.has(id))
               )
           })
+    if (store?.shared !== undefined) {
+      const { changes, news } = store.shared
+      const hear = Effect.map(news, (heard) => {
+        for (const each of heard.revoked) {
+          const known = revoked.get(each.id)
+          if (known === undefined || known.until < each.until) revoked.set(each.id, each)
+        }
+        for (const each of heard.sessions) {
+          if (sessions.size < maxSessions && !sessions.has(each.session)) sessions.set(each.session, each)
+        }
+        if (sessions.size > 0) any.unsafeOpen()
+      }).pipe(
+        Effect.catchAll((error) =>
+          Effect.logWarning("What other managers know of tokens could not be read, will try again", error)
+        )
+      )
+      yield* Effect.forkScoped(Stream.runForEach(changes, () => hear))
+    }
     const drop = (session: string): void => {
       if (sessions.delete(session)) writer?.changed(session)
     }

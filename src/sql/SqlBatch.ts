@@ -7,7 +7,10 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { SharingShape } from "./Sharing.js"
 
 /** Some drivers give integers of 64 bits as text. */
 export const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -32,9 +35,27 @@ export interface Batch {
     upsert: ReadonlyArray<ReadonlyArray<string | number | null>>,
     remove: ReadonlyArray<string>
   ) => Effect.Effect<void, SqlError>
+  /** Where several managers share the database; writes take their turn then. */
+  readonly shared: SharedRows | undefined
 }
 
-export const make = (sql: SqlClient.SqlClient, table: string, columns: Columns): Batch => {
+export interface SharedRows {
+  /** Turns are nested at will. */
+  readonly alone: <A, E>(turn: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
+  /** Rows that were written since this was last asked. */
+  readonly news: Effect.Effect<ReadonlyArray<unknown>, SqlError>
+  readonly changes: Stream.Stream<void>
+}
+
+const decodeSeq = Schema.decodeUnknownOption(Schema.Struct({ seq: Integer }))
+
+/** With a Sharing, the table has a column `seq`. */
+export const make = (
+  sql: SqlClient.SqlClient,
+  table: string,
+  columns: Columns,
+  sharing: Option.Option<SharingShape>
+): Batch => {
   const into = sql.literal(table)
   const key = sql.literal(columns[0][0])
   const names = sql.literal(columns.map(([name]) => name).join(", "))
@@ -49,7 +70,7 @@ export const make = (sql: SqlClient.SqlClient, table: string, columns: Columns):
   const put = sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`INSERT INTO ${into} (${names}) SELECT ${typed} FROM json_array_elements(${batch}::json)
-      ON CONFLICT (${key}) DO UPDATE SET ${replaced}`,
+      ON CONFLICT (${key}) DO UPDATE SET ${replaced}, seq = excluded.seq`,
     // Without a WHERE, SQLite would read ON CONFLICT as the ON of a join.
     orElse: () => (batch: string) =>
       sql`INSERT INTO ${into} (${names}) SELECT ${plain} FROM json_each(${batch}) WHERE TRUE
@@ -60,15 +81,41 @@ export const make = (sql: SqlClient.SqlClient, table: string, columns: Columns):
       sql`DELETE FROM ${into} WHERE ${key} IN (SELECT value FROM json_array_elements_text(${batch}::json))`,
     orElse: () => (batch: string) => sql`DELETE FROM ${into} WHERE ${key} IN (SELECT value FROM json_each(${batch}))`
   })
+  /** Numbers are given out in turns, so nothing below the highest that we have seen is still to come. */
+  let seen = 0
+  const shared = Option.getOrUndefined(
+    Option.map(
+      sharing,
+      ({ alone, announce, changes }): SharedRows & { readonly announce: Effect.Effect<void, SqlError> } => ({
+        alone: (turn) => alone(table, turn),
+        announce: announce(table),
+        changes: changes(table),
+        news: Effect.suspend(
+          () => sql`SELECT seq, ${names} FROM ${into} WHERE seq > ${seen} ORDER BY seq`.withoutTransform
+        ).pipe(
+          Effect.tap((rows) =>
+            Effect.sync(() => {
+              seen = Option.getOrElse(decodeSeq(rows[rows.length - 1]), () => ({ seq: seen })).seq
+            })
+          ),
+          Effect.withTracerEnabled(false)
+        )
+      })
+    )
+  )
+  const inTurn = (writing: Effect.Effect<unknown, SqlError>): Effect.Effect<void, SqlError> =>
+    shared === undefined ? Effect.asVoid(writing) : shared.alone(Effect.zipRight(writing, shared.announce))
   return {
+    shared,
     all: sql`SELECT ${names} FROM ${into}`.withoutTransform,
     write: (upsert, remove) => {
       const putting = upsert.length === 0 ? undefined : put(toJson(upsert)).withoutTransform
       const dropping = remove.length === 0 ? undefined : drop(toJson(remove)).withoutTransform
       if (putting !== undefined && dropping !== undefined) {
-        return Effect.asVoid(sql.withTransaction(Effect.zipRight(dropping, putting)))
+        return inTurn(sql.withTransaction(Effect.zipRight(dropping, putting)))
       }
-      return Effect.asVoid(putting ?? dropping ?? Effect.void)
+      const writing = putting ?? dropping
+      return writing === undefined ? Effect.void : inTurn(writing)
     }
   }
 }

@@ -8,11 +8,13 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FleetState from "../services/FleetState.js"
 import type { HookBus } from "../services/HookBus.js"
 import { NodeId } from "../services/NodeId.js"
 import type { NodeRegistry } from "../services/NodeRegistry.js"
+import { Sharing } from "./Sharing.js"
 import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
@@ -42,6 +44,7 @@ const slices = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
 
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const sharing = yield* Effect.serviceOption(Sharing)
 
   // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
   const upsertRows = sql.onDialectOrElse({
@@ -75,6 +78,18 @@ const makeStore = Effect.gen(function* () {
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(${batch}))`
   })
 
+  /**
+   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back. What a
+   * later one has written stands for all changes up to its cursor, so nothing is left out.
+   */
+  const isOld = (cursor: number) =>
+    Option.isNone(sharing)
+      ? Effect.succeed(false)
+      : Effect.map(
+          Effect.flatMap(sql`SELECT cursor FROM fleet_cursor WHERE id = 1 FOR UPDATE`.withoutTransform, decodeCursor),
+          ([stored]) => stored !== undefined && stored.cursor > cursor
+        )
+
   const store: FleetState.FleetStore = {
     load: Effect.gen(function* () {
       const rows = yield* sql`SELECT node, kind, path, type, id, since, seen, cursor, ended FROM fleet_rows`
@@ -96,6 +111,7 @@ const makeStore = Effect.gen(function* () {
 
     write: (upsert, remove, cursor) =>
       Effect.gen(function* () {
+        if (yield* isOld(cursor)) return
         for (const rows of slices(upsert)) {
           const values = rows.map((r) => [r.node, r.kind, r.path, r.type, r.id, r.since, r.seen, r.cursor, r.ended])
           yield* upsertRows(toJson(values)).withoutTransform

@@ -1,6 +1,6 @@
 /**
  * NodeCommands on a SQL database: a command that was given survives a restart of the manager. Answers come from memory, so
- * this process must be the only writer of the table.
+ * this process must be the only writer of the table, or all writers must have a `Sharing`.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as NodeCommands from "../services/NodeCommands.js"
 import { NodeId } from "../services/NodeId.js"
+import { Sharing } from "./Sharing.js"
 import * as SqlBatch from "./SqlBatch.js"
 
 const Row = Schema.Struct({
@@ -50,16 +51,29 @@ const columns: SqlBatch.Columns = [
 const storage = (message: string) => (cause: unknown) =>
   new NodeCommands.NodeCommandsError({ reason: "Storage", message, cause })
 
-const makeStore = Effect.map(SqlClient.SqlClient, (sql): NodeCommands.CommandStore => {
-  const batch = SqlBatch.make(sql, "node_commands", columns)
-  return {
-    load: batch.all.pipe(
+const makeStore = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const batch = SqlBatch.make(sql, "node_commands", columns, yield* Effect.serviceOption(Sharing))
+  const { shared } = batch
+  const unwritten = storage("A command could not be written (is the disk full, or the database locked?)")
+  const read = (rows: typeof batch.all) =>
+    rows.pipe(
       Effect.mapError(storage("The commands to nodes could not be read from the database")),
       // A kind of command that this version does not know was given by a newer one: it expires there.
       Effect.map((rows) =>
         rows.flatMap((row) => decodeRow(row).pipe((found) => (found._tag === "Some" ? [fromRow(found.value)] : [])))
       )
-    ),
+    )
+  const store: NodeCommands.CommandStore = {
+    shared:
+      shared === undefined
+        ? undefined
+        : {
+            alone: (turn) => Effect.catchTag(shared.alone(turn), "SqlError", unwritten),
+            news: read(shared.news),
+            changes: shared.changes
+          },
+    load: read(batch.all),
     write: (upsert, remove) =>
       Effect.mapError(
         batch.write(
@@ -76,9 +90,10 @@ const makeStore = Effect.map(SqlClient.SqlClient, (sql): NodeCommands.CommandSto
           ]),
           remove
         ),
-        storage("A command could not be written (is the disk full, or the database locked?)")
+        unwritten
       )
   }
+  return store
 })
 
 /** Over the database of the SqlClient, whose migrations must have been run. */

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { HookBus } from "../services/HookBus.js"
 import * as NodeConfigs from "../services/NodeConfigs.js"
 import { NodeId } from "../services/NodeId.js"
+import { Sharing } from "./Sharing.js"
 import * as SqlBatch from "./SqlBatch.js"
 
 const Text = Schema.NullOr(Schema.String)
@@ -52,16 +53,20 @@ const columns: SqlBatch.Columns = [
 
 const failed = (message: string) => (cause: unknown) => new NodeConfigs.NodeConfigsError({ message, cause })
 
-const makeStore = Effect.map(SqlClient.SqlClient, (sql): NodeConfigs.NodeConfigStore => {
-  const batch = SqlBatch.make(sql, "node_configs", columns)
-  return {
-    load: batch.all.pipe(
+const makeStore = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const batch = SqlBatch.make(sql, "node_configs", columns, yield* Effect.serviceOption(Sharing))
+  const read = (rows: typeof batch.all) =>
+    rows.pipe(
       Effect.flatMap(decodeRows),
       Effect.mapBoth({
         onFailure: failed("The configs of nodes could not be read from the database"),
         onSuccess: (rows) => rows.map(fromRow)
       })
-    ),
+    )
+  const store: NodeConfigs.NodeConfigStore = {
+    shared: batch.shared === undefined ? undefined : { news: read(batch.shared.news), changes: batch.shared.changes },
+    load: read(batch.all),
     write: (upsert, remove) =>
       Effect.mapError(
         batch.write(
@@ -81,6 +86,7 @@ const makeStore = Effect.map(SqlClient.SqlClient, (sql): NodeConfigs.NodeConfigS
         failed("The configs of nodes could not be written (is the disk full, or the database locked?)")
       )
   }
+  return store
 })
 
 /** Over the database of the SqlClient, whose migrations must have been run. */

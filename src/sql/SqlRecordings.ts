@@ -8,9 +8,11 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../services/NodeId.js"
 import * as Recordings from "../services/Recordings.js"
+import { Sharing } from "./Sharing.js"
 import { toJson } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
@@ -47,6 +49,7 @@ const writeFailed = (cause: unknown) =>
 
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const sharing = yield* Effect.serviceOption(Sharing)
 
   // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
   const upsertRows = sql.onDialectOrElse({
@@ -74,6 +77,21 @@ const makeStore = Effect.gen(function* () {
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(${batch}))`
   })
 
+  /**
+   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back. What a
+   * later one has written stands for all changes up to its cursor, so nothing is left out.
+   */
+  const isOld = (cursor: number) =>
+    Option.isNone(sharing)
+      ? Effect.succeed(false)
+      : Effect.map(
+          Effect.flatMap(
+            sql`SELECT cursor FROM recordings_cursor WHERE id = 1 FOR UPDATE`.withoutTransform,
+            decodeCursor
+          ),
+          ([stored]) => stored !== undefined && stored.cursor > cursor
+        )
+
   const store: Recordings.RecordingsStore = {
     load: Effect.gen(function* () {
       const rows = yield* sql`SELECT node, path, start_at, file, end_at FROM recordings ORDER BY start_at`
@@ -99,6 +117,7 @@ const makeStore = Effect.gen(function* () {
 
     write: (upsert, remove, cursor) =>
       Effect.gen(function* () {
+        if (yield* isOld(cursor)) return
         for (const rows of slices(remove)) {
           yield* deleteRows(toJson(rows.map((r) => [r.node, r.path, r.start, r.file ?? ""]))).withoutTransform
         }
