@@ -30,7 +30,8 @@ const RETRY_LONGEST = 10_000
 const SILENCE = 40_000
 /** Pictures of a fleet in which much happens are at least this far apart. */
 const PACE = 1_000
-const REFRESH = 30_000
+/** Nodes' reports of what is live on them change the picture without an event. */
+const REFRESH = 4_000
 
 /** Splits what was read into blocks; gives back what is left. */
 const blocks = (text: string, onBlock: (id: string | undefined, data: string | undefined) => void): string => {
@@ -140,13 +141,15 @@ export const follow = (signal: AbortSignal): void => {
 
   const look = async () => {
     let looked = 0
+    let took = 0
     while (!signal.aborted && session.value !== null) {
       const began = performance.now()
-      if (stale || began - looked > REFRESH) {
+      if (stale || began - looked > Math.max(REFRESH, 20 * took)) {
         stale = false
         looked = began
         try {
           snapshot.set(await get<FleetSnapshot>("/state", signal))
+          took = performance.now() - began
         } catch (error) {
           if (signal.aborted) return
           if (!(error instanceof ApiProblem)) throw error

@@ -6,6 +6,7 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
   const post = async (path: string, body: unknown) => {
     const response = await fetch(`${url}${path}`, { method: "POST", headers, body: JSON.stringify(body) })
     if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`)
+    return response
   }
   const poll = async (node: string): Promise<string> => {
     const response = await fetch(`${url}/?node=${node}`, { headers })
@@ -14,8 +15,14 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
   }
   const party = (type: string, id: string) => ({ type, id })
   return {
-    beat: async (node: string, over: Readonly<Record<string, unknown>> = {}) =>
-      post(`/nodes/${node}/heartbeat`, {
+    /** A heartbeat; the commands that came with its answer. */
+    beat: async (
+      node: string,
+      over: Readonly<Record<string, unknown>> = {}
+    ): Promise<{
+      readonly commands: ReadonlyArray<{ readonly command: string; readonly type: string; readonly id?: string }>
+    }> => {
+      const response = await post(`/nodes/${node}/heartbeat`, {
         instance: `instance-of-${node}`,
         mediamtxVersion: "v1.20.1",
         startedAt: new Date(Date.now() - 3_600_000).toISOString(),
@@ -25,7 +32,9 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
         disk: { free: 300e9, total: 1000e9 },
         commands: [],
         ...over
-      }),
+      })
+      return await response.json()
+    },
     path: (name: string, readers: number) => ({
       name,
       available: true,
@@ -34,13 +43,48 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
       readers: Array.from({ length: readers }, (_, i) => party("webRTCSession", `${name}-reader-${i + 1}`))
     }),
     hook: (node: string, event: Readonly<Record<string, unknown>>) => post(`/hooks?node=${node}`, event),
-    /** Makes that many nodes known. */
-    crowd: async (count: number) => {
-      for (let i = 0; i < count; i += 100) {
-        await Promise.all(
-          Array.from({ length: Math.min(100, count - i) }, (_, k) => poll(`crowd-${String(i + k).padStart(5, "0")}`))
-        )
+    /** A node tells of segments of ten minutes, from one time to another. */
+    recorded: async (node: string, path: string, from: number, to: number) => {
+      for (let at = from; at < to; at += 600_000) {
+        const name = new Date(at)
+          .toISOString()
+          .replace("T", "_")
+          .replaceAll(":", "-")
+          .replace(".", "-")
+          .replace("Z", "000")
+        const segmentDuration = Math.min(600_000, to - at) / 1000
+        const segmentPath = `./recordings/${path}/${name}.mp4`
+        await post(`/hooks?node=${node}`, { event: "record_segment_create", path, segmentPath })
+        await post(`/hooks?node=${node}`, { event: "record_segment_complete", path, segmentPath, segmentDuration })
       }
+    },
+    ask: (path: string, start: number, duration: number) =>
+      post("/playback/requests", { path, start: new Date(start).toISOString(), duration }),
+    /** Takes one clip job as the node's worker would, and serves it with `bytes`; false when there was none. */
+    serveClip: async (node: string, bytes: Uint8Array<ArrayBuffer>, halfway: () => Promise<void>): Promise<boolean> => {
+      const response = await fetch(`${url}/playback/jobs?node=${node}&wait=20`, { headers })
+      if (response.status !== 200) return false
+      const job: {
+        readonly id: string
+        readonly token: number
+        readonly duration: number
+        readonly upload: { readonly url: string; readonly headers: Readonly<Record<string, string>> }
+      } = await response.json()
+      const report = async (body: object) => {
+        const reported = await fetch(`${url}/playback/jobs/${job.id}?node=${node}`, {
+          method: "PUT",
+          headers,
+          body: JSON.stringify({ token: job.token, ...body })
+        })
+        if (!reported.ok) throw new Error(`PUT /playback/jobs: ${reported.status} ${await reported.text()}`)
+      }
+      const half = Math.floor(bytes.length / 2)
+      await report({ status: "progress", phase: "uploading", bytes: half, total: bytes.length })
+      await halfway()
+      const uploaded = await fetch(job.upload.url, { method: "PUT", headers: job.upload.headers, body: bytes })
+      if (!uploaded.ok) throw new Error(`the upload: ${uploaded.status} ${await uploaded.text()}`)
+      await report({ status: "done", size: bytes.length, duration: 2_000, gaps: [] })
+      return true
     }
   }
 }

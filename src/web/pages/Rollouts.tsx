@@ -27,9 +27,11 @@ export const Rollouts = () => {
               {rollout.revision !== null && `, revision ${rollout.revision}`}
             </h2>
             <Badge state={rollout.state} />
+            {rollout.promoted && <span class="badge">promoted</span>}
             {active.has(rollout.state) &&
               acts
                 .filter(({ name }) => name !== "resume" || rollout.state === "halted")
+                .filter(({ name }) => name !== "promote" || !rollout.promoted)
                 .map(({ act, confirm, danger, name }) => (
                   <Act
                     key={name}

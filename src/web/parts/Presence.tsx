@@ -5,8 +5,9 @@ import { readEvents } from "../Live.js"
 import type { EventRecord, NodeView } from "../Wire.js"
 import { useNow } from "./Parts.js"
 
-const HOURS = 24
-const SPAN = HOURS * 3_600_000
+/** What the strip shows: a day, or all the time that a younger node has been known. */
+const LONGEST = 24 * 3_600_000
+const SHORTEST = 10 * 60_000
 /** How far back the log is read: further than a day on most fleets, and soon done on all. */
 const EVENTS = 50_000
 
@@ -64,8 +65,9 @@ export const useNodeEvents = (node: string, cursor: number | undefined): Readonl
 export const PresenceStrip = (props: { readonly node: NodeView; readonly records: ReadonlyArray<EventRecord> }) => {
   const { node, records } = props
   const now = Math.floor(useNow() / 10_000) * 10_000
+  const span = Math.min(LONGEST, Math.max(SHORTEST, now - Date.parse(node.firstSeen)))
   const parts = useMemo(() => {
-    const begin = now - SPAN
+    const begin = now - span
     const changes = records
       .map(changeOf)
       .filter((change): change is Change => change !== undefined)
@@ -90,7 +92,7 @@ export const PresenceStrip = (props: { readonly node: NodeView; readonly records
     }
     add(at, now, state)
     return out
-  }, [records, node.firstSeen, node.status, node.statusSince, now])
+  }, [records, node.firstSeen, node.status, node.statusSince, now, span])
   const online = parts.filter(({ state }) => state === "online").reduce((sum, { from, to }) => sum + to - from, 0)
   const known = parts.filter(({ state }) => state !== "unknown").reduce((sum, { from, to }) => sum + to - from, 0)
   const label = `Online ${known === 0 ? 0 : Math.round((online / known) * 1000) / 10} % of the last ${showDuration(known)}`
@@ -102,9 +104,9 @@ export const PresenceStrip = (props: { readonly node: NodeView; readonly records
           <rect
             key={from}
             class={state}
-            x={((from - now + SPAN) / SPAN) * 1000}
+            x={((from - now + span) / span) * 1000}
             y="0"
-            width={Math.max(1, ((to - from) / SPAN) * 1000)}
+            width={Math.max(1, ((to - from) / span) * 1000)}
             height="20"
           >
             <title>
@@ -114,7 +116,7 @@ export const PresenceStrip = (props: { readonly node: NodeView; readonly records
         ))}
       </svg>
       <p class="soft">
-        {label}, by the last {HOURS} hours of the event log.
+        {label}, by the event log. The strip is {showDuration(span)} long.
       </p>
     </>
   )
