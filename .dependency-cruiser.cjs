@@ -24,7 +24,8 @@ module.exports = {
     layer("testing-knows-services", "^src/testing/", "^src/(?!(mediamtx|services|testing)/)"),
     {
       name: "web-takes-types-only",
-      comment: "The dashboard knows the manager by its API: of its modules it may import types, and none of them may import it",
+      comment:
+        "The dashboard knows the manager by its API: of its modules it may import types, and none of them may import it",
       severity: "error",
       from: { path: "^src/web/" },
       to: { path: "^src/(?!web/)", dependencyTypesNot: ["type-only"] }

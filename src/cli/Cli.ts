@@ -98,6 +98,7 @@ const serve = Command.make(
     database: settingOption("database"),
     logFormat: settingOption("logFormat"),
     metricsKey: settingOption("metricsKey"),
+    viewerKey: settingOption("viewerKey"),
     previousKey: settingOption("previousKey"),
     quiet: flag("quiet", "Print the address only: neither the key nor the command for nodes")
   },

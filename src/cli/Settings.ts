@@ -39,6 +39,8 @@ export interface Settings {
   readonly adminKey: Redacted.Redacted | undefined
   /** Undefined: only the admin key reads `/metrics`. */
   readonly metricsKey: Redacted.Redacted | undefined
+  /** Undefined: only the admin key opens the dashboard. */
+  readonly viewerKey: Redacted.Redacted | undefined
   /** Absolute. */
   readonly data: string
   /** A mediamtx.yml-shaped file, or a folder; absolute. */
@@ -267,6 +269,15 @@ export const settingTable = {
     secret: true,
     parse: parseKey
   }),
+  viewerKey: setting({
+    flag: "--viewer-key",
+    variable: "MANAGER_VIEWER_KEY",
+    value: "KEY",
+    about: "Key that opens the dashboard for looking, and changes nothing",
+    fallback: "none: the admin key opens it",
+    secret: true,
+    parse: parseKey
+  }),
   data: setting({
     flag: "--data",
     variable: "MANAGER_DATA",
@@ -436,6 +447,7 @@ export const resolveSettings = <R = never>(
       previousKey: yield* read("previousKey", settingTable.previousKey),
       adminKey: yield* read("adminKey", settingTable.adminKey),
       metricsKey: yield* read("metricsKey", settingTable.metricsKey),
+      viewerKey: yield* read("viewerKey", settingTable.viewerKey),
       data,
       config: (yield* read("config", settingTable.config)) ?? nodePath.join(data, "config"),
       configSource: (yield* read("configSource", settingTable.configSource)) ?? "files",

@@ -7,6 +7,7 @@ import * as TestClock from "effect/TestClock"
 import * as DashboardSessions from "../../src/services/DashboardSessions.js"
 import { Door, doors } from "./Door.js"
 import { ADMIN_KEY, KEY } from "./Fixture.js"
+import { world } from "./World.js"
 
 const ours = { "x-mtx-dashboard": "1" }
 const json = { "content-type": "application/json" }
@@ -56,6 +57,34 @@ describe("DashboardSessions", () => {
       }
       yield* sessions.end(session)
       assert.isTrue(Option.isNone(yield* sessions.verify(cookie)))
+    })
+  )
+})
+
+describe("the viewer key", () => {
+  it.scoped("looks, and changes nothing: as a session and as a credential", () =>
+    Effect.gen(function* () {
+      const viewerKey = "viewer-key-for-the-wall"
+      const { ask } = yield* world({ config: { paths: { cam: {} } } }, { viewerKey })
+      const begun = yield* ask("POST", "/dashboard-session", { key: viewerKey }, ours)
+      assert.strictEqual(begun.json().role, "viewer")
+      const bearer = { authorization: `Bearer ${viewerKey}` }
+      for (const path of ["/state", "/nodes", "/config/revisions", "/rollouts", "/playback/jobs"]) {
+        assert.notInclude([401, 403], (yield* ask("GET", path, undefined, bearer)).status, path)
+      }
+      for (const [method, path, body] of [
+        ["GET", "/config", undefined],
+        ["GET", "/config/revisions/1", undefined],
+        ["GET", "/config/explain?node=n1&field=logLevel", undefined],
+        ["GET", "/tokens/revoked", undefined],
+        ["GET", "/?node=n1", undefined],
+        ["POST", "/plan", { base: {} }],
+        ["DELETE", "/nodes/n1", undefined],
+        ["POST", "/sessions/x/kick", undefined],
+        ["POST", "/nodes/n1/heartbeat", { instance: "i", status: "ok" }]
+      ] as const) {
+        assert.include([401, 403], (yield* ask(method, path, body, bearer)).status, `${method} ${path}`)
+      }
     })
   )
 })

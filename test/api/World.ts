@@ -36,6 +36,7 @@ export interface WorldOptions<A> {
   /** Services that the state brings as well. */
   readonly more?: Layer.Layer<A>
   readonly metricsKey?: string
+  readonly viewerKey?: string
   /** Default: the fixture's. */
   readonly key?: string
   readonly previousKey?: string
@@ -48,7 +49,8 @@ export const world = <A = never>(value: ConfigSource.ConfigValue, options: World
       key: Redacted.make(options.key ?? KEY),
       previousKey: options.previousKey === undefined ? undefined : Redacted.make(options.previousKey),
       adminKey: Redacted.make(ADMIN_KEY),
-      metricsKey: options.metricsKey === undefined ? undefined : Redacted.make(options.metricsKey)
+      metricsKey: options.metricsKey === undefined ? undefined : Redacted.make(options.metricsKey),
+      viewerKey: options.viewerKey === undefined ? undefined : Redacted.make(options.viewerKey)
     })
     const services = Layer.provideMerge(FleetState.layerMemory(), HookBus.layerMemory()).pipe(
       Layer.provideMerge(NodeRegistry.layerMemory()),

@@ -28,6 +28,7 @@ describe("settings", () => {
         previousKey: undefined,
         adminKey: undefined,
         metricsKey: undefined,
+        viewerKey: undefined,
         data: "/home/u/data",
         config: "/home/u/data/config",
         configSource: "files",

@@ -129,6 +129,8 @@ export interface ManagerOptions<
   readonly adminKey?: string | Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
   readonly metricsKey?: string | Redacted.Redacted | undefined
+  /** Opens the dashboard, and routes that only tell, for people who may look but not touch. */
+  readonly viewerKey?: string | Redacted.Redacted | undefined
   /** What every node gets. Paths are plain, or made by `path`. */
   readonly config: Omit<TypedConfig<Paths>, "paths"> & {
     readonly paths?: (Paths & CheckedPaths<Paths>) | undefined
@@ -516,7 +518,8 @@ export const manager = <
     key,
     previousKey: options.previousKey === undefined ? undefined : redacted("previousKey", options.previousKey),
     adminKey: options.adminKey === undefined ? undefined : redacted("adminKey", options.adminKey),
-    metricsKey: options.metricsKey === undefined ? undefined : redacted("metricsKey", options.metricsKey)
+    metricsKey: options.metricsKey === undefined ? undefined : redacted("metricsKey", options.metricsKey),
+    viewerKey: options.viewerKey === undefined ? undefined : redacted("viewerKey", options.viewerKey)
   })
   const policy = AuthPolicy.layer(auth === undefined ? keyHolders : toPolicy(auth, options.deadline))
   const stated = Topology.decode(options, {

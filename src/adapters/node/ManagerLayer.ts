@@ -80,6 +80,8 @@ export interface ManagerOptions
   readonly adminKey?: Redacted.Redacted | undefined
   /** May read `/metrics`, and nothing else. */
   readonly metricsKey?: Redacted.Redacted | undefined
+  /** Opens the dashboard, and routes that only tell, for people who may look but not touch. */
+  readonly viewerKey?: Redacted.Redacted | undefined
   /** A mediamtx.yml-shaped file, or a folder with `base.yml`, `overlays.yml` and `nodes/ID.yml`. */
   readonly config: string
   /** What nodes' configs are made of (default `files`): see `ConfigHistory`. */
@@ -200,7 +202,8 @@ export const services = (
     key: options.key,
     previousKey: options.previousKey,
     adminKey: options.adminKey,
-    metricsKey: options.metricsKey
+    metricsKey: options.metricsKey,
+    viewerKey: options.viewerKey
   })
   const topology = TopologyFile.layer({ file: options.rules }).pipe(
     Layer.provide(registry),

@@ -136,6 +136,7 @@ const run = (
       previousKey,
       adminKey: settings.adminKey,
       metricsKey: settings.metricsKey,
+      viewerKey: settings.viewerKey,
       config: settings.config,
       configSource: settings.configSource,
       rules: places.manager,
@@ -183,7 +184,7 @@ export const serve = (
   Effect.gen(function* () {
     const output = yield* Output
     const settings = yield* resolveSettings(options, process.cwd())
-    const secrets = [settings.key, settings.adminKey, settings.metricsKey]
+    const secrets = [settings.key, settings.adminKey, settings.metricsKey, settings.viewerKey]
     const log = ServerLog.layer(noteLogger, { format: settings.logFormat, colors: output.noteColor, secrets })
     yield* Effect.provide(run(options, settings, output, secrets), log)
   })
