@@ -101,4 +101,20 @@ await describePostgres("on PostgreSQL", (server) => {
       assert.strictEqual((yield* bus.publish(north, numbered(6))).cursor, 6)
     })
   )
+
+  it.scoped("when the database drops every connection, managers go on by themselves and still hear each other", () =>
+    Effect.gen(function* () {
+      const [one, other] = yield* managers(2)
+      if (one === undefined || other === undefined) return assert.fail("two managers")
+      yield* one.bus.publish(north, numbered(0))
+      const heard = yield* Effect.fork(
+        other.bus.subscribe({ after: 0 }).pipe(Stream.take(2), Stream.runCollect, Effect.map(Chunk.size))
+      )
+      yield* one.sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND application_name = 'mtx-manager'`
+      // A publisher may meet a connection that is just being closed.
+      yield* Effect.retry(one.bus.publish(north, numbered(1)), { times: 20 })
+      assert.strictEqual(yield* Fiber.join(heard), 2)
+    })
+  )
 })
