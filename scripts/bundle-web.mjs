@@ -2,7 +2,7 @@
 //
 //   node scripts/bundle-web.mjs [--out FILE]
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
@@ -45,6 +45,8 @@ const assets = Object.fromEntries(
   })
 )
 mkdirSync(dirname(out), { recursive: true })
-writeFileSync(out, `export const assets = ${JSON.stringify(assets)}\n`)
+// Whole or not at all: a server may be about to read it.
+writeFileSync(`${out}.new`, `export const assets = ${JSON.stringify(assets)}\n`)
+renameSync(`${out}.new`, out)
 const size = Object.values(assets).reduce((sum, { gzip }) => sum + Buffer.from(gzip, "base64").length, 0)
 process.stdout.write(`${relative(process.cwd(), out)}: ${(size / 1024).toFixed(1)} KiB of gzip\n`)

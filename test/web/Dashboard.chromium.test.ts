@@ -120,6 +120,7 @@ describeChromium("the dashboard", (launch) => {
     page.locator(locator).filter({ hasText: wanted }).first().waitFor({ timeout: PATIENCE })
 
   beforeAll(async () => {
+    execFileSync("node", [fileURLToPath(new URL("../../scripts/bundle-web.mjs", import.meta.url))])
     mkdirSync(join(folder.path, "config"))
     writeFileSync(join(folder.path, "config", "base.yml"), baseYml)
     writeFileSync(join(folder.path, "config", "manager.yml"), managerYml)
@@ -177,7 +178,6 @@ describeChromium("the dashboard", (launch) => {
     await text("table", /cam\/1.*rtspSession/)
     assert.notInclude(await page.content(), "hunter2")
     await fits()
-    await picture("fleet")
   })
 
   it("goes on where it was after the manager was away", { timeout: 120_000 }, async () => {
@@ -398,6 +398,43 @@ describeChromium("the dashboard", (launch) => {
       await page.unroute("**/nodes")
     })
   })
+
+  it.runIf(process.env["PICTURES"] === "1")(
+    "has its picture taken with a larger fleet",
+    { timeout: 180_000 },
+    async () => {
+      const names = Array.from({ length: 14 }, (_, i) => `${i < 8 ? "eu" : "us"}-${(i % 8) + 1}`)
+      for (const [i, name] of names.entries()) {
+        const paths = Array.from({ length: 3 }, (_, k) => nodes.path(`cams/${i * 3 + k + 1}`, (i * 7 + k * 3) % 9))
+        await nodes.beat(name, { paths, ...(i === 5 && { every: 0.1 }) })
+      }
+      await open("", "Fleet")
+      const end = Date.now() + 45_000
+      for (let n = 0; Date.now() < end; n++) {
+        const busy = Math.round(2 + 2 * Math.sin(n / 12) + (n % 37 === 0 ? 9 : 0))
+        for (let k = 0; k < busy; k++) {
+          const node = names[(n * 5 + k * 3) % names.length] ?? "eu-1"
+          const id = `viewer-${n}-${k}`
+          await nodes.hook(node, {
+            event: "read",
+            path: `cams/${((n + k) % 42) + 1}`,
+            type: "webRTCSession",
+            id,
+            query: ""
+          })
+          await nodes.hook(node, {
+            event: "unread",
+            path: `cams/${((n + k) % 42) + 1}`,
+            type: "webRTCSession",
+            id,
+            query: ""
+          })
+        }
+        await page.waitForTimeout(250)
+      }
+      await picture("fleet")
+    }
+  )
 
   it("goes by the keyboard", { timeout: 60_000 }, async () => {
     await page.keyboard.press("Alt+1")

@@ -51,6 +51,12 @@ export const VirtualList = <A,>(props: {
     return () => removeEventListener("resize", measure)
   }, [])
 
+  // The head ends where the rows do, whatever a scroll bar takes.
+  useLayoutEffect(() => {
+    const bar = (body.current?.offsetWidth ?? 0) - (body.current?.clientWidth ?? 0)
+    list.current?.style.setProperty("--bar", `${bar}px`)
+  }, [rows.length, height])
+
   const shownHeight = Math.min(height, Math.max(1, rows.length) * ROW)
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND)
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND)
