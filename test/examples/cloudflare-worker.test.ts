@@ -82,6 +82,22 @@ describe("examples/cloudflare-worker", () => {
     assert.deepStrictEqual(unwanted, [])
   })
 
+  it("says that it has no dashboard, and lets people log in for one that is served beside it", async () => {
+    const page = await call("https://manager.test/dashboard")
+    assert.strictEqual(page.status, 404)
+    assert.match(await page.text(), /"NotFound".*this build has no dashboard: Workers leave it out/)
+    const begun = await call("https://manager.test/dashboard-session", {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-mtx-dashboard": "1" },
+      body: JSON.stringify({ key: KEY })
+    })
+    assert.strictEqual(begun.status, 200, await begun.text())
+    const cookie = (begun.headers.get("set-cookie") ?? "").split(";")[0] ?? ""
+    assert.match(begun.headers.get("set-cookie") ?? "", /; Secure$/)
+    const state = await call("https://manager.test/state", { headers: { cookie } })
+    assert.strictEqual(state.status, 200, await state.text())
+  })
+
   it("serves a node: its config, who may publish, what happens", async () => {
     const config = await call("https://manager.test/?node=n1", { headers: bearer })
     assert.strictEqual(config.status, 200)
