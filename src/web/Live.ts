@@ -83,7 +83,7 @@ export const readEvents = async (
   }
 }
 
-const sleep = (millis: number, signal: AbortSignal) =>
+export const sleep = (millis: number, signal: AbortSignal) =>
   new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, millis)
     signal.addEventListener("abort", () => {

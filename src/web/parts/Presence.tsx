@@ -1,7 +1,7 @@
 /** When a node was there: its last 24 hours as a strip, from what the event log still holds. */
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { showDateTime, showDuration } from "../Format.js"
-import { readEvents } from "../Live.js"
+import { readEvents, sleep } from "../Live.js"
 import type { EventRecord, NodeView } from "../Wire.js"
 import { useNow } from "./Parts.js"
 
@@ -9,7 +9,8 @@ import { useNow } from "./Parts.js"
 const LONGEST = 24 * 3_600_000
 const SHORTEST = 10 * 60_000
 /** How far back the log is read: further than a day on most fleets, and soon done on all. */
-const EVENTS = 50_000
+const EVENTS = 20_000
+const AGAIN = 3_000
 
 type Presence = NodeView["status"] | "unknown"
 
@@ -49,11 +50,21 @@ export const useNodeEvents = (node: string, cursor: number | undefined): Readonl
       setRecords(found)
     }
     const path = `/events?node=${encodeURIComponent(node)}&after=${Math.max(0, cursor - EVENTS)}`
-    readEvents(path, undefined, controller.signal, (_, record) => {
-      if (record === undefined) return
-      found.push(record)
-      timer ??= setTimeout(show, 200)
-    }).catch(() => undefined)
+    const read = async () => {
+      let last: string | undefined
+      const take = (id: string | undefined, record: EventRecord | undefined) => {
+        if (id !== undefined) last = id
+        if (record === undefined) return
+        found.push(record)
+        timer ??= setTimeout(show, 200)
+      }
+      while (!controller.signal.aborted) {
+        // What breaks it off is told by the frame around the page.
+        await readEvents(path, last, controller.signal, take).catch(() => undefined)
+        await sleep(AGAIN, controller.signal)
+      }
+    }
+    void read()
     return () => {
       controller.abort()
       clearTimeout(timer)
