@@ -123,12 +123,15 @@ export interface StoredRow {
 export interface FleetStore {
   /** Rows in any order, and the cursor that they stand for (0 when there is none yet). */
   readonly load: Effect.Effect<{ readonly rows: ReadonlyArray<StoredRow>; readonly cursor: Cursor }, FleetStateError>
-  /** Writes rows and the cursor that they stand for, all or nothing: that is what makes a crash harmless. */
+  /**
+   * Writes rows and the cursor that they stand for, all or nothing: that is what makes a crash harmless. `behind`: another
+   * manager has written for a later cursor, so nothing was written; it is tried again when this one has read as far.
+   */
   readonly write: (
     upsert: ReadonlyArray<StoredRow>,
     remove: ReadonlyArray<StoredRow>,
     cursor: Cursor
-  ) => Effect.Effect<void, FleetStateError>
+  ) => Effect.Effect<"written" | "behind", FleetStateError>
 }
 
 export interface FleetStateOptions {
@@ -218,19 +221,21 @@ export const make = (
       const remove: Array<StoredRow> = []
       // Copied: rows go on changing while they are written.
       for (const row of dirty.values()) (row.gone ? remove : upsert).push({ ...row })
+      const putBack = () => {
+        // What changed again meanwhile is newer.
+        for (const [key, row] of state.dirty ?? []) dirty.set(key, row)
+        state.dirty = dirty
+      }
       return store.write(upsert, remove, cursor).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            stored = cursor
-          })
-        ),
-        Effect.tapError(() =>
-          Effect.sync(() => {
-            // What changed again meanwhile is newer.
-            for (const [key, row] of state.dirty ?? []) dirty.set(key, row)
-            state.dirty = dirty
-          })
-        )
+        Effect.flatMap((outcome) => {
+          if (outcome === "behind") {
+            putBack()
+            return unwritten.open
+          }
+          stored = cursor
+          return Effect.void
+        }),
+        Effect.tapError(() => Effect.sync(putBack))
       )
     }).pipe(Effect.uninterruptible)
 

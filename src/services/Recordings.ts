@@ -152,12 +152,31 @@ export interface RecordingsStore {
     { readonly rows: ReadonlyArray<StoredRecording>; readonly cursor: Cursor },
     RecordingsError
   >
-  /** Removes rows, then writes others, and the cursor that they stand for: all or nothing. */
+  /**
+   * Removes rows, then writes others, and the cursor that they stand for: all or nothing. `behind`: another manager has
+   * written for a later cursor, so nothing was written; it is tried again when this one has read as far.
+   */
   readonly write: (
     upsert: ReadonlyArray<StoredRecording>,
     remove: ReadonlyArray<StoredRecording>,
     cursor: Cursor
+  ) => Effect.Effect<"written" | "behind", RecordingsError>
+  /** With several managers: what a worker told one of them, all know. */
+  readonly shared?: SharedRecordings | undefined
+}
+
+export interface SharedRecordings {
+  /** What is written of these was told by a worker just now. */
+  readonly reported: (
+    of: ReadonlyArray<{ readonly node: NodeId; readonly path: string }>
   ) => Effect.Effect<void, RecordingsError>
+  /** All rows of what workers have told other managers since this was last asked. */
+  readonly news: Effect.Effect<
+    ReadonlyArray<{ readonly node: NodeId; readonly path: string; readonly rows: ReadonlyArray<StoredRecording> }>,
+    RecordingsError
+  >
+  /** Emits when there may be news, in bounded time. */
+  readonly changes: Stream.Stream<void>
 }
 
 export interface RecordingsOptions {
@@ -227,6 +246,10 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
+  /** What workers have told and others have not been told yet. */
+  const told = new Map<string, { readonly node: NodeId; readonly path: string }>()
+  /** What workers have told here while news were read: it is the newer. */
+  const newer = new Set<string>()
   const lock = yield* Effect.makeSemaphore(1)
   const flushWhen = (force: boolean) =>
     Effect.suspend(() => {
@@ -237,19 +260,23 @@ export const make = Effect.fnUntraced(function* (
       const upsert: Array<StoredRecording> = []
       const remove: Array<StoredRecording> = []
       for (const { gone, row } of dirty.values()) (gone ? remove : upsert).push(row)
+      const putBack = () => {
+        // What changed again meanwhile is newer.
+        for (const [key, change] of state.dirty ?? []) dirty.set(key, change)
+        state.dirty = dirty
+      }
       return store.write(upsert, remove, cursor).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            stored = cursor
-          })
-        ),
-        Effect.tapErrorCause(() =>
-          Effect.sync(() => {
-            // What changed again meanwhile is newer.
-            for (const [key, change] of state.dirty ?? []) dirty.set(key, change)
-            state.dirty = dirty
-          })
-        )
+        Effect.tapErrorCause(() => Effect.sync(putBack)),
+        Effect.flatMap((outcome) => {
+          if (outcome === "behind") {
+            putBack()
+            return Effect.void
+          }
+          stored = cursor
+          const of = [...told.values()]
+          told.clear()
+          return store.shared === undefined || of.length === 0 ? Effect.void : store.shared.reported(of)
+        })
       )
     }).pipe(lock.withPermits(1), Effect.uninterruptible)
   const flush = flushWhen(false)
@@ -274,6 +301,26 @@ export const make = Effect.fnUntraced(function* (
   )
   // At once as well: where the platform wakes the manager for a moment only, there may be no minute later.
   yield* sweep.pipe(Effect.repeat(Schedule.spaced(options.sweepEvery ?? "1 minute")), Effect.forkScoped)
+
+  if (store?.shared !== undefined) {
+    const { changes, news } = store.shared
+    const hear = Effect.gen(function* () {
+      newer.clear()
+      for (const { node, path, rows } of yield* news) {
+        const settings = yield* settingsOf(node, path)
+        if (newer.has(`${node}\n${path}`)) continue
+        const spans = rows.filter(({ file }) => file === null)
+        const now = clock.unsafeCurrentTimeMillis()
+        internal.reconcile(state, node, path, spans, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, now, settings)
+      }
+      announce()
+    }).pipe(
+      Effect.catchAll((error) =>
+        Effect.logWarning("What workers have told other managers could not be read, will try again", error)
+      )
+    )
+    yield* Effect.forkScoped(Stream.runForEach(changes, () => hear))
+  }
 
   const viewsOf = (path: string, from: number, to: number, now: number): ReadonlyArray<NodeSpans> =>
     [...(state.tracks.get(path)?.values() ?? [])]
@@ -365,6 +412,10 @@ export const make = Effect.fnUntraced(function* (
         settings
       )
       announce()
+      if (store?.shared !== undefined) {
+        told.set(`${node}\n${path}`, { node, path })
+        newer.add(`${node}\n${path}`)
+      }
       yield* flush
     }),
     ingest: Effect.fnUntraced(function* (records) {

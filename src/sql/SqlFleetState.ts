@@ -79,8 +79,7 @@ const makeStore = Effect.gen(function* () {
   })
 
   /**
-   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back. What a
-   * later one has written stands for all changes up to its cursor, so nothing is left out.
+   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back.
    */
   const isOld = (cursor: number) =>
     Option.isNone(sharing)
@@ -111,7 +110,7 @@ const makeStore = Effect.gen(function* () {
 
     write: (upsert, remove, cursor) =>
       Effect.gen(function* () {
-        if (yield* isOld(cursor)) return
+        if (yield* isOld(cursor)) return "behind" as const
         for (const rows of slices(upsert)) {
           const values = rows.map((r) => [r.node, r.kind, r.path, r.type, r.id, r.since, r.seen, r.cursor, r.ended])
           yield* upsertRows(toJson(values)).withoutTransform
@@ -123,6 +122,7 @@ const makeStore = Effect.gen(function* () {
         yield* sql`
           INSERT INTO fleet_cursor (id, cursor) VALUES (1, ${cursor})
           ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor`.withoutTransform
+        return "written" as const
       }).pipe(
         sql.withTransaction,
         Effect.mapError(failed("The fleet's state could not be written (is the disk full, or the database locked?)"))

@@ -2,7 +2,8 @@
  * Recordings on a SQL database: the index survives a restart of the manager.
  *
  * Rows and the cursor of the hook log that they stand for are written in one transaction, so that after a crash exactly what
- * is missing is read from the log again. Answers come from memory, so this process must be the only writer of the tables.
+ * is missing is read from the log again. Answers come from memory, so this process must be the only writer of the tables, or
+ * all writers must have a `Sharing`.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
@@ -26,6 +27,24 @@ const Row = Schema.Struct({
   file: Schema.String
 })
 const decodeRow = Schema.decodeUnknownEither(Row)
+const decodeReports = Schema.decodeUnknown(
+  Schema.Array(Schema.Struct({ seq: Integer, node: NodeId, path: Schema.String }))
+)
+
+const decodeRows = (rows: ReadonlyArray<unknown>) => {
+  const good: Array<Recordings.StoredRecording> = []
+  let bad = 0
+  for (const row of rows) {
+    const decoded = decodeRow(row)
+    if (Either.isLeft(decoded)) {
+      bad++
+      continue
+    }
+    const { end_at, file, node, path, start_at } = decoded.right
+    good.push({ node, path, start: start_at, end: end_at, file: file === "" ? null : file })
+  }
+  return { bad, good }
+}
 const decodeCursor = Schema.decodeUnknown(Schema.Array(Schema.Struct({ cursor: Integer })))
 
 /** Rows that go into one statement: the event loop waits for it. */
@@ -46,6 +65,9 @@ const writeFailed = (cause: unknown) =>
     message: "The index of recordings could not be written (is the disk full, or the database locked?)",
     cause
   })
+
+/** The name under which managers take turns. */
+const NAME = "recordings"
 
 const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -78,8 +100,7 @@ const makeStore = Effect.gen(function* () {
   })
 
   /**
-   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back. What a
-   * later one has written stands for all changes up to its cursor, so nothing is left out.
+   * With several managers each keeps its own picture of one log: what one writes must not take the stored one back.
    */
   const isOld = (cursor: number) =>
     Option.isNone(sharing)
@@ -92,7 +113,51 @@ const makeStore = Effect.gen(function* () {
           ([stored]) => stored !== undefined && stored.cursor > cursor
         )
 
+  /** Numbers are given out in turns, so nothing below the highest that we have seen is still to come. */
+  let seen = 0
+  const self = globalThis.crypto.randomUUID()
+  const shared = Option.getOrUndefined(
+    Option.map(
+      sharing,
+      ({ alone, announce, changes }): Recordings.SharedRecordings => ({
+        reported: (of) =>
+          alone(
+            NAME,
+            Effect.zipRight(
+              sql`
+              INSERT INTO recording_reports (node, path, teller)
+              SELECT DISTINCT value ->> 0, value ->> 1, ${self} FROM json_array_elements(${toJson(of.map(({ node, path }) => [node, path]))}::json)
+              ON CONFLICT (node, path) DO UPDATE SET seq = excluded.seq, at = excluded.at, teller = excluded.teller`
+                .withoutTransform,
+              Effect.zipRight(
+                sql`DELETE FROM recording_reports WHERE at < now() - interval '7 days'`.withoutTransform,
+                announce(NAME)
+              )
+            )
+          ).pipe(Effect.mapError(writeFailed)),
+        news: Effect.gen(function* () {
+          const reports = yield* Effect.flatMap(
+            sql`SELECT seq, node, path FROM recording_reports WHERE seq > ${seen} AND teller <> ${self} ORDER BY seq`
+              .withoutTransform,
+            decodeReports
+          )
+          const news: Array<Effect.Effect.Success<Recordings.SharedRecordings["news"]>[number]> = []
+          for (const { node, path, seq } of reports) {
+            const rows = yield* sql`
+              SELECT node, path, start_at, end_at, file FROM recordings WHERE node = ${node} AND path = ${path}
+              ORDER BY start_at`.withoutTransform
+            news.push({ node, path, rows: decodeRows(rows).good })
+            seen = seq
+          }
+          return news
+        }).pipe(Effect.mapError(readFailed), Effect.withTracerEnabled(false)),
+        changes: changes(NAME)
+      })
+    )
+  )
+
   const store: Recordings.RecordingsStore = {
+    shared,
     load: Effect.gen(function* () {
       const rows = yield* sql`SELECT node, path, start_at, file, end_at FROM recordings ORDER BY start_at`
         .withoutTransform
@@ -100,24 +165,22 @@ const makeStore = Effect.gen(function* () {
         sql`SELECT cursor FROM recordings_cursor WHERE id = 1`.withoutTransform,
         decodeCursor
       )
-      const good: Array<Recordings.StoredRecording> = []
-      let bad = 0
-      for (const row of rows) {
-        const decoded = decodeRow(row)
-        if (Either.isLeft(decoded)) {
-          bad++
-          continue
-        }
-        const { end_at, file, node, path, start_at } = decoded.right
-        good.push({ node, path, start: start_at, end: end_at, file: file === "" ? null : file })
-      }
+      const { bad, good } = decodeRows(rows)
+      // What was told before is in it.
+      const [newest] = Option.isNone(sharing)
+        ? []
+        : yield* Effect.flatMap(
+            sql`SELECT seq, node, path FROM recording_reports ORDER BY seq DESC LIMIT 1`.withoutTransform,
+            decodeReports
+          )
+      seen = newest?.seq ?? 0
       if (bad > 0) yield* Effect.logWarning(`Skipped ${bad} rows of the index of recordings that do not decode`)
       return { rows: good, cursor: cursors[0]?.cursor ?? 0 }
     }).pipe(Effect.mapError(readFailed)),
 
     write: (upsert, remove, cursor) =>
       Effect.gen(function* () {
-        if (yield* isOld(cursor)) return
+        if (yield* isOld(cursor)) return "behind" as const
         for (const rows of slices(remove)) {
           yield* deleteRows(toJson(rows.map((r) => [r.node, r.path, r.start, r.file ?? ""]))).withoutTransform
         }
@@ -127,6 +190,7 @@ const makeStore = Effect.gen(function* () {
         yield* sql`
           INSERT INTO recordings_cursor (id, cursor) VALUES (1, ${cursor})
           ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor`.withoutTransform
+        return "written" as const
       }).pipe(sql.withTransaction, Effect.mapError(writeFailed))
   }
   return store

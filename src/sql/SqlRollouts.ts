@@ -73,8 +73,8 @@ export const make: Effect.Effect<RolloutStoreShape, never, SqlClient.SqlClient> 
               if (known.has(hash) || !keep.has(hash)) continue
               for (let part = 0; part * PART < text.length; part++) {
                 const content = text.slice(part * PART, (part + 1) * PART)
-                yield* sql`INSERT INTO rollout_configs (hash, part, content) VALUES (${hash}, ${part}, ${content})`
-                  .withoutTransform
+                yield* sql`INSERT INTO rollout_configs (hash, part, content) VALUES (${hash}, ${part}, ${content})
+                  ON CONFLICT (hash, part) DO NOTHING`.withoutTransform
               }
             }
             for (const { id, text } of records) {

@@ -8,6 +8,7 @@ import * as SqlNodeCommands from "../../src/sql/SqlNodeCommands.js"
 import * as SqlNodeConfigs from "../../src/sql/SqlNodeConfigs.js"
 import * as SqlNodeRegistry from "../../src/sql/SqlNodeRegistry.js"
 import * as SqlRecordings from "../../src/sql/SqlRecordings.js"
+import * as SqlRollouts from "../../src/sql/SqlRollouts.js"
 import * as SqlTokenSessions from "../../src/sql/SqlTokenSessions.js"
 import { configRevisionsContract } from "../../src/testing/ConfigRevisionsContract.js"
 import { fleetStateContract } from "../../src/testing/FleetStateContract.js"
@@ -16,6 +17,7 @@ import { nodeCommandsContract } from "../../src/testing/NodeCommandsContract.js"
 import { nodeConfigsContract } from "../../src/testing/NodeConfigsContract.js"
 import { nodeRegistryContract } from "../../src/testing/NodeRegistryContract.js"
 import { recordingsContract } from "../../src/testing/RecordingsContract.js"
+import { rolloutStoreContract } from "../../src/testing/RolloutStoreContract.js"
 import { tokenSessionsContract } from "../../src/testing/TokenSessionsContract.js"
 import { database, describePostgres } from "../support/Postgres.js"
 
@@ -64,6 +66,8 @@ await describePostgres("on PostgreSQL", (server) => {
     layer: (options) => empty(SqlTokenSessions.layer(options)),
     storage: opened(SqlTokenSessions.layer)
   })
+
+  rolloutStoreContract("SqlRollouts.layer on PostgreSQL", { layer: empty(SqlRollouts.layer) })
 
   jwtKeysContract("SqlJwtKeys.layer on PostgreSQL", { layer: empty(SqlJwtKeys.layer) })
 

@@ -101,6 +101,23 @@ await describePostgres("services of several managers on PostgreSQL", (server) =>
     })
   )
 
+  it.scoped("what a worker lists to one, all know", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* two
+      const [one, other] = [Context.get(a, Recordings.Recordings), Context.get(b, Recordings.Recordings)]
+      yield* one.reconcile(n1, "cam", [{ start: T - 60_000, end: T - 30_000 }])
+      yield* eventually(
+        "the other knows",
+        Effect.map(other.coverage("cam", T - 50_000, T - 40_000), ([held]) => held?.node === n1)
+      )
+      yield* other.reconcile(n1, "cam", [])
+      yield* eventually(
+        "it is gone",
+        Effect.map(one.paths, ({ length }) => length === 0)
+      )
+    })
+  )
+
   it.scoped("each draws the same picture of one log, and the stored one never goes back", () =>
     Effect.gen(function* () {
       const { a, b } = yield* two

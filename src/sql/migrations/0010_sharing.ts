@@ -23,7 +23,17 @@ export const sharing = Effect.gen(function* () {
           sql`CREATE TABLE removed_nodes (
             id TEXT PRIMARY KEY NOT NULL, seq BIGINT NOT NULL DEFAULT nextval('mtx_writes'), removed_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()
           )`,
-          sql`CREATE INDEX ON removed_nodes (seq)`
+          sql`CREATE INDEX ON removed_nodes (seq)`,
+          // What workers have told of the recordings on their nodes: which rows other managers are to read again.
+          sql`CREATE TABLE recording_reports (
+            node TEXT NOT NULL,
+            path TEXT NOT NULL,
+            seq BIGINT NOT NULL DEFAULT nextval('mtx_writes'),
+            at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+            teller TEXT NOT NULL,
+            PRIMARY KEY (node, path)
+          )`,
+          sql`CREATE INDEX ON recording_reports (seq)`
         ],
         { discard: true }
       ),
