@@ -206,6 +206,7 @@ export const make = Effect.fn("PostgresNode.make")(function* (options: PostgresN
   const client = yield* Pg.make({
     url: Redacted.make(url),
     maxConnections: options.maxConnections ?? 10,
+    connectTimeout: "5 seconds",
     types
   }).pipe(Effect.mapError(explain("Can't connect to the database")))
   yield* sqlTransaction(client, prepare(options)).pipe(
