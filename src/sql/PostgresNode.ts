@@ -1,7 +1,7 @@
 /**
  * A PostgreSQL database, which several managers may share, as a migrated `SqlClient` and its `Sharing`.
  *
- * Needs the package `@effect/sql-pg`, which is loaded only when a layer is built.
+ * Needs the packages `@effect/sql-pg` and `pg`, which are loaded only when a layer is built.
  *
  * - A manager that hangs while it has its turn as the writer loses it after `patience`: the server ends its transaction.
  * - Announcements (LISTEN and NOTIFY) need a session, so connect to PostgreSQL itself, or through a pooler in session mode.
@@ -190,12 +190,15 @@ export const make = Effect.fn("PostgresNode.make")(function* (options: PostgresN
   const database = nameOf(options.url)
   const explain = (what: string) => (cause: unknown) =>
     new PostgresNodeError({ database, message: `${what} ${database}: ${describe(cause)}`, cause })
-  const Pg = yield* Effect.tryPromise({
-    try: () => import("@effect/sql-pg/PgClient"),
+  const { PgClient, Pool } = yield* Effect.tryPromise({
+    try: async () => {
+      const [pg, PgClient] = await Promise.all([import("pg"), import("@effect/sql-pg/PgClient")])
+      return { PgClient, Pool: pg.default.Pool }
+    },
     catch: (cause) =>
       new PostgresNodeError({
         database,
-        message: `The database ${database} needs the package @effect/sql-pg beside this one: npm install @effect/sql-pg@0.53`,
+        message: `The database ${database} needs two packages beside this one: npm install @effect/sql-pg@0.53 pg@8`,
         cause
       })
   })
@@ -203,12 +206,34 @@ export const make = Effect.fn("PostgresNode.make")(function* (options: PostgresN
     try: () => connectionString(options),
     catch: () => new PostgresNodeError({ database, message: "The URL of the PostgreSQL database can't be read" })
   })
-  const client = yield* Pg.make({
-    url: Redacted.make(url),
-    maxConnections: options.maxConnections ?? 10,
-    connectTimeout: "5 seconds",
-    types
-  }).pipe(Effect.mapError(explain("Can't connect to the database")))
+  const acquire = Effect.acquireRelease(
+    Effect.sync(() => {
+      const pool = new Pool({
+        connectionString: url,
+        max: options.maxConnections ?? 10,
+        connectionTimeoutMillis: 5_000,
+        types
+      })
+      // A connection can break more than once, and while nobody holds it: an error that nobody hears ends the process.
+      // Whoever uses the connection is told by the statement.
+      pool.on("error", () => {})
+      pool.on("connect", (connection) => void connection.on("error", () => {}))
+      return pool
+    }),
+    (pool) =>
+      Effect.ignore(
+        Effect.interruptible(
+          Effect.timeoutOption(
+            Effect.promise(() => pool.end()),
+            "1 second"
+          )
+        )
+      )
+  )
+  const client = yield* PgClient.fromPool({ acquire }).pipe(
+    Effect.tap((sql) => sql`SELECT 1`),
+    Effect.mapError(explain("Can't connect to the database"))
+  )
   yield* sqlTransaction(client, prepare(options)).pipe(
     Effect.zipRight(migrate),
     Effect.provideService(SqlClient.SqlClient, client),
