@@ -20,6 +20,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Client } from "pg"
 import { migrate, migrationsTable } from "./Migrations.js"
 import { Sharing, type SharingShape } from "./Sharing.js"
 
@@ -120,8 +121,37 @@ const prepare = (options: PostgresNodeOptions) =>
 /** The other side of a connection does not go by the clock of a test. */
 const realTime = Effect.withClock(Clock.make())
 
+/** Closes what may have broken already; what is not closed within a second is left to the other side. */
+const close = (end: () => Promise<void>): Effect.Effect<void> =>
+  Effect.tryPromise(end).pipe(Effect.interruptible, Effect.timeoutOption("1 second"), Effect.ignore, realTime)
+
+/**
+ * What is announced, over a connection of its own, until that breaks. Not by `PgClient.listen`: its connection is without a
+ * listener for errors while it opens and while it closes, and an error that nobody hears ends the process.
+ */
+const announcements = (connect: () => Client): Stream.Stream<string, SqlError> =>
+  Stream.asyncPush<string, SqlError>(
+    Effect.fnUntraced(function* (emit) {
+      const connection = yield* Effect.acquireRelease(Effect.sync(connect), (opened) => close(() => opened.end()))
+      connection.on("error", (cause) => {
+        emit.fail(new SqlError({ cause, message: "Announcements are not heard any more" }))
+      })
+      connection.on("notification", ({ payload }) => {
+        if (payload !== undefined) emit.single(payload)
+      })
+      yield* Effect.tryPromise({
+        try: async () => {
+          await connection.connect()
+          await connection.query(`LISTEN ${CHANNEL}`)
+        },
+        catch: (cause) => new SqlError({ cause, message: "Failed to listen" })
+      })
+    })
+  )
+
 const makeSharing = Effect.fnUntraced(function* (
-  client: PgClient.PgClient
+  client: PgClient.PgClient,
+  connect: () => Client
 ): Effect.fn.Return<SharingShape, never, Scope.Scope> {
   const sql: SqlClient.SqlClient = client
   /** Who is to be woken, by name. */
@@ -134,7 +164,7 @@ const makeSharing = Effect.fnUntraced(function* (
   }
   const announce = (name: string) => Effect.asVoid(sql`SELECT pg_notify(${CHANNEL}, ${name})`.withoutTransform)
 
-  // The client's stream doesn't end when its connection does, so we talk to ourselves over it.
+  // A connection can be dead without anybody being told, so we talk to ourselves over it.
   const self = `self ${yield* Effect.sync(() => globalThis.crypto.randomUUID())}`
   let heard = true
   const deaf = new SqlError({ cause: undefined, message: "Announcements are not heard any more" })
@@ -144,7 +174,7 @@ const makeSharing = Effect.fnUntraced(function* (
     yield* Effect.sleep(CHECK)
     if (!heard) return yield* deaf
   }).pipe(Effect.forever)
-  yield* Stream.runForEach(client.listen(CHANNEL), (name) =>
+  yield* Stream.runForEach(announcements(connect), (name) =>
     Effect.sync(() => {
       heard = true
       wake(name)
@@ -190,10 +220,10 @@ export const make = Effect.fn("PostgresNode.make")(function* (options: PostgresN
   const database = nameOf(options.url)
   const explain = (what: string) => (cause: unknown) =>
     new PostgresNodeError({ database, message: `${what} ${database}: ${describe(cause)}`, cause })
-  const { PgClient, Pool } = yield* Effect.tryPromise({
+  const { Client, PgClient, Pool } = yield* Effect.tryPromise({
     try: async () => {
       const [pg, PgClient] = await Promise.all([import("pg"), import("@effect/sql-pg/PgClient")])
-      return { PgClient, Pool: pg.default.Pool }
+      return { Client: pg.default.Client, PgClient, Pool: pg.default.Pool }
     },
     catch: (cause) =>
       new PostgresNodeError({
@@ -240,7 +270,10 @@ export const make = Effect.fn("PostgresNode.make")(function* (options: PostgresN
     Effect.mapError(explain("Can't set up the database"))
   )
   return Context.make(SqlClient.SqlClient, client as SqlClient.SqlClient).pipe(
-    Context.add(Sharing, yield* makeSharing(client))
+    Context.add(
+      Sharing,
+      yield* makeSharing(client, () => new Client({ connectionString: url, connectionTimeoutMillis: 5_000 }))
+    )
   )
 })
 
