@@ -45,7 +45,7 @@ export const sliceOf = (parts: ReadonlyArray<BodyPart>, start: number, end: numb
   return found
 }
 
-const CHUNK = 64 * 1024
+const CHUNK = 128 * 1024
 
 /**
  * Writes the parts, each chunk when the one before has been handed to the operating system: then its memory is used again,

@@ -2,12 +2,12 @@
  * Keeps the memory of a process that moves much data small.
  *
  * Every read of a socket is a buffer outside of V8's heap, and V8 lets 64 MB of them pile up before it looks. A look at
- * what is young, every half megabyte, finds them all and costs a fraction of a millisecond.
+ * what is young, every megabyte, finds them all and costs a fraction of a millisecond.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
-const EVERY = 512 * 1024
+const EVERY = 1024 * 1024
 const LARGE = 256 * 1024
 
 type Collect = (options: { readonly type: "minor" | "major" }) => void
