@@ -49,13 +49,8 @@ export interface SharedRows {
 
 const decodeSeq = Schema.decodeUnknownOption(Schema.Struct({ seq: Integer }))
 
-/** With a Sharing, the table has a column `seq`. */
-export const make = (
-  sql: SqlClient.SqlClient,
-  table: string,
-  columns: Columns,
-  sharing: Option.Option<SharingShape>
-): Batch => {
+/** Puts rows into a table, given as JSON; one whose key is there is replaced. On PostgreSQL the table has a column `seq`. */
+export const upsertInto = (sql: SqlClient.SqlClient, table: string, columns: Columns) => {
   const into = sql.literal(table)
   const key = sql.literal(columns[0][0])
   const names = sql.literal(columns.map(([name]) => name).join(", "))
@@ -67,7 +62,7 @@ export const make = (
   )
   const typed = sql.literal(columns.map(([, type], i) => `(value ->> ${i})::${type}`).join(", "))
   const plain = sql.literal(columns.map((_, i) => `value ->> ${i}`).join(", "))
-  const put = sql.onDialectOrElse({
+  return sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`INSERT INTO ${into} (${names}) SELECT ${typed} FROM json_array_elements(${batch}::json)
       ON CONFLICT (${key}) DO UPDATE SET ${replaced}, seq = excluded.seq`,
@@ -76,6 +71,19 @@ export const make = (
       sql`INSERT INTO ${into} (${names}) SELECT ${plain} FROM json_each(${batch}) WHERE TRUE
       ON CONFLICT (${key}) DO UPDATE SET ${replaced}`
   })
+}
+
+/** With a Sharing, the table has a column `seq`. */
+export const make = (
+  sql: SqlClient.SqlClient,
+  table: string,
+  columns: Columns,
+  sharing: Option.Option<SharingShape>
+): Batch => {
+  const into = sql.literal(table)
+  const key = sql.literal(columns[0][0])
+  const names = sql.literal(columns.map(([name]) => name).join(", "))
+  const put = upsertInto(sql, table, columns)
   const drop = sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`DELETE FROM ${into} WHERE ${key} IN (SELECT value FROM json_array_elements_text(${batch}::json))`,

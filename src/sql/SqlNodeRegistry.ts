@@ -15,7 +15,7 @@ import { NodeStatus } from "../services/NodeEvent.js"
 import { NodeId } from "../services/NodeId.js"
 import * as NodeRegistry from "../services/NodeRegistry.js"
 import { Sharing } from "./Sharing.js"
-import { toJson } from "./SqlBatch.js"
+import { type Columns, toJson, upsertInto } from "./SqlBatch.js"
 
 /** Some drivers give integers of 64 bits as text. */
 const Integer = Schema.Union(Schema.Int, Schema.NumberFromString.pipe(Schema.int()))
@@ -86,8 +86,7 @@ const toValues = ({ interval, record, reportedAt }: NodeRegistry.StoredNode): Re
   reportedAt
 ]
 
-/** Name, and type where the rows come out of JSON. */
-const columns: ReadonlyArray<readonly [name: string, type: string]> = [
+const columns: Columns = [
   ["id", "text"],
   ["status", "text"],
   ["status_since", "bigint"],
@@ -117,25 +116,8 @@ const makeStore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const sharing = yield* Effect.serviceOption(Sharing)
 
-  // The batch is one bound parameter, so the statement's text is the same for any number of rows and is prepared once.
   const names = sql.literal(columns.map(([name]) => name).join(", "))
-  const replaced = sql.literal(
-    columns
-      .slice(1)
-      .map(([name]) => `${name} = excluded.${name}`)
-      .join(", ")
-  )
-  const typed = sql.literal(columns.map(([, type], i) => `(value ->> ${i})::${type}`).join(", "))
-  const plain = sql.literal(columns.map((_, i) => `value ->> ${i}`).join(", "))
-  const upsertRows = sql.onDialectOrElse({
-    pg: () => (batch: string) =>
-      sql`INSERT INTO nodes (${names}) SELECT ${typed} FROM json_array_elements(${batch}::json)
-      ON CONFLICT (id) DO UPDATE SET ${replaced}, seq = excluded.seq`,
-    // Without a WHERE, SQLite would read ON CONFLICT as the ON of a join.
-    orElse: () => (batch: string) =>
-      sql`INSERT INTO nodes (${names}) SELECT ${plain} FROM json_each(${batch}) WHERE TRUE
-      ON CONFLICT (id) DO UPDATE SET ${replaced}`
-  })
+  const upsertRows = upsertInto(sql, "nodes", columns)
   const deleteRows = sql.onDialectOrElse({
     pg: () => (batch: string) =>
       sql`WITH gone AS (DELETE FROM nodes WHERE id IN (SELECT value FROM json_array_elements_text(${batch}::json))),
