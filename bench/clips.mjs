@@ -150,26 +150,6 @@ const ours = async ({ base, worker }, seconds) => {
   return { took, clip: job.clip }
 }
 
-const byHand = async ({ base, folder, mediamtx }, signer, seconds) => {
-  const { duration, path, start } = nextWindow(seconds)
-  const file = join(folder, "by-hand.mp4")
-  const put = await Effect.runPromise(
-    signer.signPut(`recordings/hand-${windows}.mp4`, { contentType: "video/mp4", expiresIn: "1 hour" })
-  )
-  const begun = performance.now()
-  const query = new URLSearchParams({ path, start, duration: String(duration / 1_000), format: "mp4" })
-  await pipeline(await send(`${mediamtx}/get?${query}`, {}), createWriteStream(file, { highWaterMark: BUFFER }))
-  const stored = await send(Redacted.value(put.url).replace("http://bench", base), {
-    method: "PUT",
-    headers: { ...put.headers, "content-length": statSync(file).size },
-    body: createReadStream(file, { highWaterMark: BUFFER })
-  })
-  await textOf(stored)
-  const took = performance.now() - begun
-  if (stored.statusCode !== 200) throw new Error(`the upload by hand was answered with ${stored.statusCode}`)
-  return took
-}
-
 const run = (command, args) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] })
@@ -182,20 +162,47 @@ const hasCurl = () =>
     () => false
   )
 
-/** The same with curl, as in a shell. */
-const byCurl = async ({ base, folder, mediamtx }, signer, seconds) => {
-  const { duration, path, start } = nextWindow(seconds)
-  const file = join(folder, "by-hand.mp4")
-  const put = await Effect.runPromise(
-    signer.signPut(`recordings/hand-${windows}.mp4`, { contentType: "video/mp4", expiresIn: "1 hour" })
-  )
-  const begun = performance.now()
-  const query = new URLSearchParams({ path, start, duration: String(duration / 1_000), format: "mp4" })
-  await run("curl", ["-sSf", "-o", file, `${mediamtx}/get?${query}`])
-  const headers = Object.entries(put.headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`])
-  await run("curl", ["-sSf", ...headers, "-T", file, Redacted.value(put.url).replace("http://bench", base)])
-  return performance.now() - begun
-}
+/** The cut by hand: `fetch(url, file)` it, then `store(url, headers, file)` it. */
+const byHand =
+  ({ fetch, store }) =>
+  async ({ base, folder, mediamtx }, signer, seconds) => {
+    const { duration, path, start } = nextWindow(seconds)
+    const file = join(folder, "by-hand.mp4")
+    const put = await Effect.runPromise(
+      signer.signPut(`recordings/hand-${windows}.mp4`, { contentType: "video/mp4", expiresIn: "1 hour" })
+    )
+    const begun = performance.now()
+    const query = new URLSearchParams({ path, start, duration: String(duration / 1_000), format: "mp4" })
+    await fetch(`${mediamtx}/get?${query}`, file)
+    await store(Redacted.value(put.url).replace("http://bench", base), put.headers, file)
+    return performance.now() - begun
+  }
+
+const byScript = byHand({
+  fetch: async (url, file) => pipeline(await send(url, {}), createWriteStream(file, { highWaterMark: BUFFER })),
+  store: async (url, headers, file) => {
+    const stored = await send(url, {
+      method: "PUT",
+      headers: { ...headers, "content-length": statSync(file).size },
+      body: createReadStream(file, { highWaterMark: BUFFER })
+    })
+    await textOf(stored)
+    if (stored.statusCode !== 200) throw new Error(`the upload by hand was answered with ${stored.statusCode}`)
+  }
+})
+
+/** As in a shell. */
+const byCurl = byHand({
+  fetch: (url, file) => run("curl", ["-sSf", "-o", file, url]),
+  store: (url, headers, file) =>
+    run("curl", [
+      "-sSf",
+      ...Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),
+      "-T",
+      file,
+      url
+    ])
+})
 
 const milliseconds = (value) => `${value < 100 ? value.toFixed(1) : Math.round(value)} ms`
 
@@ -210,7 +217,7 @@ const compare = async (site, signer, seconds, times, curl) => {
         if (i >= 0) figures.ours.push(took)
       },
       async () => {
-        const took = await byHand(site, signer, seconds)
+        const took = await byScript(site, signer, seconds)
         if (i >= 0) figures.hand.push(took)
       },
       async () => {
