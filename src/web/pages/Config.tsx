@@ -1,11 +1,10 @@
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { parseDocument, stringify } from "yaml"
-import { ApiProblem, call, type Issue, messageOf, useLoad } from "../Api.js"
+import { ApiProblem, call, type Issue, useLoad } from "../Api.js"
 import { showNumber } from "../Format.js"
 import { Changes } from "../parts/Changes.js"
-import { Act, Ago, Badge, confirmed, Note, Problem, useAdmin } from "../parts/Parts.js"
-import { Scroll } from "../parts/Scroll.js"
-import { link } from "../Route.js"
+import { Act, Ago, Badge, confirmed, NodeLink, Note, Problem, Section, useAdmin } from "../parts/Parts.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import type { ConfigChanged, Difference, Plan, Revision, RevisionInfo, RevisionPage } from "../Wire.js"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -43,15 +42,6 @@ const read = (text: string): Read => {
   return { document, issues: [] }
 }
 
-/** What is to be asked of `/plan`: the base, and the overlays of nodes that there are or were. */
-const planOf = (document: Fields, before: Fields) => {
-  const nodes = isObject(document["nodes"]) ? document["nodes"] : {}
-  const gone = Object.keys(isObject(before["nodes"]) ? before["nodes"] : {}).filter((node) => !(node in nodes))
-  return { base: document["base"], nodes: { ...nodes, ...Object.fromEntries(gone.map((node) => [node, null])) } }
-}
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
-
 const outcomes: Readonly<Record<string, string>> = {
   unchanged: "unchanged",
   reloads: "reload",
@@ -59,12 +49,32 @@ const outcomes: Readonly<Record<string, string>> = {
   starts: "get their first config"
 }
 
+const planColumns: ReadonlyArray<TableColumn<Plan["nodes"][number]>> = [
+  { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
+  {
+    head: "What",
+    cell: ({ impact, outcome, reason }) => (
+      <>
+        {outcome} {impact === null ? "" : `(${impact.scope})`} {reason ?? ""}
+        {impact?.mayEnd === true && <Badge state="offline">may restart</Badge>}
+      </>
+    )
+  },
+  {
+    head: "Drops",
+    cell: ({ impact }) =>
+      impact === null
+        ? "–"
+        : `${impact.drops.streams} streams, ${impact.drops.readers} readers, ${impact.drops.connections} connections`
+  }
+]
+
 const Impact = ({ plan }: { readonly plan: Plan }) => {
   const counts = new Map<string, number>()
   for (const { outcome } of plan.nodes) counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
   const { connections, nodes, readers, streams } = plan.drops
   const drops = streams + readers + connections
-  const worst = plan.nodes.filter(({ outcome }) => outcome !== "unchanged").slice(0, 20)
+  const worst = plan.nodes.filter(({ outcome }) => outcome !== "unchanged")
   return (
     <>
       <Note tone={drops > 0 ? "warn" : "good"}>
@@ -79,37 +89,7 @@ const Impact = ({ plan }: { readonly plan: Plan }) => {
         </Note>
       ))}
       {plan.shared !== null && <Changes changes={plan.shared.changes} />}
-      {worst.length > 0 && (
-        <Scroll>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Node</th>
-                <th scope="col">What</th>
-                <th scope="col">Drops</th>
-              </tr>
-            </thead>
-            <tbody>
-              {worst.map(({ impact, node, outcome, reason }) => (
-                <tr key={node}>
-                  <td>
-                    <a href={link(["nodes", node])}>{node}</a>
-                  </td>
-                  <td>
-                    {outcome} {impact === null ? "" : `(${impact.scope})`} {reason ?? ""}
-                    {impact?.mayEnd === true && <Badge state="offline">may restart</Badge>}
-                  </td>
-                  <td>
-                    {impact === null
-                      ? "–"
-                      : `${impact.drops.streams} streams, ${impact.drops.readers} readers, ${impact.drops.connections} connections`}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
-      )}
+      {worst.length > 0 && <Table rows={worst} columns={planColumns} keyOf={({ node }) => node} most={20} empty="" />}
     </>
   )
 }
@@ -122,7 +102,6 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
   const [judged, setJudged] = useState<{ text: string; plan?: Plan; error?: unknown } | undefined>(undefined)
   const [saved, setSaved] = useState<{ changed?: ConfigChanged; error?: unknown } | undefined>(undefined)
   const { document, issues } = useMemo(() => read(text), [text])
-  const before = revision.config as Fields
   const changed = text !== original
 
   useEffect(() => {
@@ -131,7 +110,7 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
     // Each question is judged for every node: after a pause in the typing is soon enough.
     const timer = setTimeout(async () => {
       try {
-        const plan = await call<Plan>("POST", "/plan", { body: planOf(document, before), signal: controller.signal })
+        const plan = await call<Plan>("POST", "/plan", { body: { config: document }, signal: controller.signal })
         setJudged({ text, plan })
       } catch (error) {
         if (!controller.signal.aborted) setJudged({ text, error })
@@ -141,10 +120,9 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
       controller.abort()
       clearTimeout(timer)
     }
-  }, [text, document, before, changed])
+  }, [text, document, changed])
 
   const current = judged?.text === text ? judged : undefined
-  const beyond = document !== undefined && ["labels", "overlays"].some((name) => !same(document[name], before[name]))
   const save = async () => {
     if (document === undefined || current?.plan === undefined) return
     const { drops } = current.plan
@@ -163,13 +141,15 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
     }
   }
   return (
-    <section class="card" aria-labelledby="editor">
-      <div class="row">
-        <h2 id="editor">Revision {revision.revision}</h2>
+    <Section
+      id="editor"
+      title={`Revision ${revision.revision}`}
+      tools={
         <span class="soft">
           by {revision.author}, <Ago at={revision.at} />
         </span>
-      </div>
+      }
+    >
       <label class="field wide-field">
         base, labels, overlays and nodes, as YAML
         <textarea
@@ -189,9 +169,6 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
         {issues.length === 0 && changed && current === undefined && <Note>Asking what it would do…</Note>}
         <Problem error={current?.error} />
         {current?.plan !== undefined && <Impact plan={current.plan} />}
-        {beyond && (
-          <Note tone="warn">Labels or overlays differ: what those do is judged when you save, not in this plan.</Note>
-        )}
       </div>
       <div class="row">
         <label class="field">
@@ -227,7 +204,7 @@ const Editor = (props: { readonly revision: Revision; readonly onSaved: () => vo
       ) : (
         <Problem error={saved?.error} />
       )}
-    </section>
+    </Section>
   )
 }
 
@@ -245,67 +222,51 @@ const Revisions = (props: {
   const { reload } = page
   useEffect(() => reload(), [round, reload])
   const newest = page.value?.revisions[0]?.revision
+  const columns: ReadonlyArray<TableColumn<RevisionInfo>> = [
+    { head: "No", cell: ({ revision }) => revision },
+    { head: "When", cell: ({ at }) => <Ago at={at} /> },
+    { head: "Who", cell: ({ author }) => author },
+    { head: "Why", cell: ({ note, restores }) => `${note} ${restores === null ? "" : `(back to ${restores})`}` },
+    { head: "Changes", cell: ({ changes }) => showNumber(changes.total) },
+    {
+      head: "",
+      cell: (revision) => (
+        <div class="row">
+          <button
+            type="button"
+            aria-label={`Diff: what revision ${revision.revision} changed`}
+            aria-expanded={chosen?.revision === revision.revision}
+            onClick={() => setChosen(chosen?.revision === revision.revision ? undefined : revision)}
+          >
+            Diff
+          </button>
+          {revision.revision !== newest && (
+            <Act
+              act="Roll back"
+              label={`Roll back to revision ${revision.revision}`}
+              confirm={`Bring the config of revision ${revision.revision} back, for every node?`}
+              run={async () => {
+                await call("POST", "/config/rollback", {
+                  body: { to: revision.revision, author: "dashboard" },
+                  ...(etag === undefined ? {} : { headers: { "if-match": etag } })
+                })
+                onChange()
+              }}
+            />
+          )}
+        </div>
+      )
+    }
+  ]
   return (
-    <section class="card" aria-labelledby="revisions">
-      <h2 id="revisions">Revisions</h2>
+    <Section id="revisions" title="Revisions">
       <Problem error={page.error} />
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">No</th>
-              <th scope="col">When</th>
-              <th scope="col">Who</th>
-              <th scope="col">Why</th>
-              <th scope="col">Changes</th>
-              <th scope="col">
-                <span class="hidden">Actions</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {page.value?.revisions.map((revision) => (
-              <tr key={revision.revision}>
-                <td>{revision.revision}</td>
-                <td>
-                  <Ago at={revision.at} />
-                </td>
-                <td>{revision.author}</td>
-                <td>
-                  {revision.note} {revision.restores !== null && `(back to ${revision.restores})`}
-                </td>
-                <td>{revision.changes.total}</td>
-                <td>
-                  <div class="row">
-                    <button
-                      type="button"
-                      aria-label={`Diff: what revision ${revision.revision} changed`}
-                      aria-expanded={chosen?.revision === revision.revision}
-                      onClick={() => setChosen(chosen?.revision === revision.revision ? undefined : revision)}
-                    >
-                      Diff
-                    </button>
-                    {revision.revision !== newest && (
-                      <Act
-                        act="Roll back"
-                        label={`Roll back to revision ${revision.revision}`}
-                        confirm={`Bring the config of revision ${revision.revision} back, for every node?`}
-                        run={async () => {
-                          await call("POST", "/config/rollback", {
-                            body: { to: revision.revision, author: "dashboard" },
-                            ...(etag === undefined ? {} : { headers: { "if-match": etag } })
-                          })
-                          onChange()
-                        }}
-                      />
-                    )}
-                  </div>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table
+        rows={page.value?.revisions ?? []}
+        columns={columns}
+        keyOf={({ revision }) => revision}
+        empty="None yet."
+      />
       {chosen !== undefined && (
         <>
           <h3>What revision {chosen.revision} changed</h3>
@@ -313,7 +274,7 @@ const Revisions = (props: {
           {difference.value !== undefined && <Changes changes={difference.value.changes} />}
         </>
       )}
-    </section>
+    </Section>
   )
 }
 
@@ -330,7 +291,7 @@ export const Config = () => {
     return (
       <>
         <h1>Config</h1>
-        <Note>{messageOf(current.error)}</Note>
+        <Problem error={current.error} />
       </>
     )
   }

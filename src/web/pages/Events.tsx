@@ -1,8 +1,8 @@
 import { useMemo, useState } from "preact/hooks"
 import { showNumber, showTime, showValue } from "../Format.js"
 import { events } from "../Live.js"
+import { Choice, NodeLink, Search } from "../parts/Parts.js"
 import { type Column, VirtualList } from "../parts/VirtualList.js"
-import { link } from "../Route.js"
 import { useStore } from "../Store.js"
 import type { EventRecord } from "../Wire.js"
 
@@ -21,7 +21,7 @@ const columns: ReadonlyArray<Column<EventRecord>> = [
     width: "5.5rem",
     cell: ({ at }) => <time dateTime={at}>{showTime(at)}</time>
   },
-  { head: "Node", width: "minmax(5rem, 1fr)", cell: ({ node }) => <a href={link(["nodes", node])}>{node}</a> },
+  { head: "Node", width: "minmax(5rem, 1fr)", cell: ({ node }) => <NodeLink id={node} /> },
   { head: "Event", width: "minmax(6rem, 1fr)", cell: ({ event }) => event.event },
   {
     head: "Details",
@@ -53,23 +53,9 @@ export const Events = () => {
     <>
       <h1>Events</h1>
       <div class="row card">
-        <label class="field">
-          Node
-          <input type="search" value={node} onInput={(event) => setNode(event.currentTarget.value)} />
-        </label>
-        <label class="field">
-          Stream
-          <input type="search" value={path} onInput={(event) => setPath(event.currentTarget.value)} />
-        </label>
-        <label class="field">
-          Event
-          <select value={name} onChange={(event) => setName(event.currentTarget.value)}>
-            <option value="">all</option>
-            {names.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </label>
+        <Search label="Node" value={node} onInput={setNode} />
+        <Search label="Stream" value={path} onInput={setPath} />
+        <Choice label="Event" value={name} all="all" options={names} onChange={setName} />
         <button
           type="button"
           aria-pressed={held !== undefined}

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks"
 import { call, useLoad } from "../Api.js"
 import { showBytes, showDateTime, showDuration } from "../Format.js"
-import { Act, Ago, Badge, Note, Problem } from "../parts/Parts.js"
-import { Scroll } from "../parts/Scroll.js"
+import { Act, Ago, Badge, Choice, Problem } from "../parts/Parts.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import { link } from "../Route.js"
 import type { Job } from "../Wire.js"
 
@@ -62,66 +62,41 @@ export const JobActions = ({ job, onChange }: { readonly job: Job; readonly onCh
 export const Jobs = () => {
   const [state, setState] = useState("")
   const jobs = useLoad<ReadonlyArray<Job>>(`/playback/jobs?limit=200${state === "" ? "" : `&state=${state}`}`, 2_000)
+  const columns: ReadonlyArray<TableColumn<Job>> = [
+    { head: "Stream", cell: ({ path }) => <a href={link(["recordings"], { path })}>{path}</a> },
+    {
+      head: "Window",
+      cell: ({ duration, start }) => (
+        <>
+          {showDateTime(start)} <span class="soft">{showDuration(duration)}</span>
+        </>
+      )
+    },
+    { head: "Asked for", cell: ({ requestedAt }) => <Ago at={requestedAt} /> },
+    { head: "State", cell: (job) => <JobProgress job={job} /> },
+    { head: "", cell: (job) => <JobActions job={job} onChange={jobs.reload} /> }
+  ]
   return (
     <>
       <h1>Clips</h1>
       <div class="row card">
-        <label class="field">
-          State
-          <select value={state} onChange={(event) => setState(event.currentTarget.value)}>
-            <option value="">all</option>
-            {["queued", "leased", "uploading", "done", "failed", "expired", "cancelled"].map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label="State"
+          value={state}
+          all="all"
+          options={["queued", "leased", "uploading", ...ended]}
+          onChange={setState}
+        />
       </div>
-      {jobs.error?.status === 404 ? (
-        <Note>This manager has no storage for clips: {jobs.error.message}</Note>
-      ) : (
-        <Problem error={jobs.error} />
-      )}
+      <Problem error={jobs.error} />
       {jobs.value !== undefined && (
         <section class="card" aria-label="Jobs, the newest first">
-          {jobs.value.length === 0 && <p class="soft">None. Ask for one from a stream's recordings.</p>}
-          {jobs.value.length > 0 && (
-            <Scroll>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Stream</th>
-                    <th scope="col">Window</th>
-                    <th scope="col">Asked for</th>
-                    <th scope="col">State</th>
-                    <th scope="col">
-                      <span class="hidden">Actions</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {jobs.value.map((job) => (
-                    <tr key={job.id}>
-                      <td>
-                        <a href={link(["recordings"], { path: job.path })}>{job.path}</a>
-                      </td>
-                      <td>
-                        {showDateTime(job.start)} <span class="soft">{showDuration(job.duration)}</span>
-                      </td>
-                      <td>
-                        <Ago at={job.requestedAt} />
-                      </td>
-                      <td>
-                        <JobProgress job={job} />
-                      </td>
-                      <td>
-                        <JobActions job={job} onChange={jobs.reload} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
-          )}
+          <Table
+            rows={jobs.value}
+            columns={columns}
+            keyOf={({ id }) => id}
+            empty="None. Ask for one from a stream's recordings."
+          />
         </section>
       )}
     </>

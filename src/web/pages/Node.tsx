@@ -1,26 +1,22 @@
 import { useMemo } from "preact/hooks"
 import { call, useLoad } from "../Api.js"
-import { showBytes, showDuration, showHash, showTime } from "../Format.js"
+import { showBytes, showDuration, showHash, showNumber, showTime } from "../Format.js"
 import { snapshot } from "../Live.js"
 import { Changes } from "../parts/Changes.js"
-import { Act, Ago, Badge, Note, Problem, useAdmin, useNow } from "../parts/Parts.js"
+import { Act, Ago, Badge, Note, PathBadge, Problem, Section, StreamLink, useAdmin, useNow } from "../parts/Parts.js"
 import { PresenceStrip, useNodeEvents } from "../parts/Presence.js"
-import { Scroll } from "../parts/Scroll.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
-import type { Command, Difference, NodeDetail } from "../Wire.js"
+import type { Command, Difference, EventRecord, FleetSnapshot, NodeDetail } from "../Wire.js"
 import { describe } from "./Events.js"
-import { Sessions, type Shown } from "./Sessions.js"
+import { Sessions, sessionsOf } from "./Sessions.js"
 
 const Config = ({ node }: { readonly node: NodeDetail }) => {
   const differs = node.wantedHash !== null && node.appliedHash !== node.wantedHash
   const last = useLoad<Difference>(differs ? "/config/diff" : undefined)
   return (
-    <section class="card" aria-labelledby="config">
-      <div class="row">
-        <h2 id="config">Config</h2>
-        <Badge state={node.configStatus} />
-      </div>
+    <Section id="config" title="Config" tools={<Badge state={node.configStatus} />}>
       <dl>
         <dt>Wanted</dt>
         <dd>
@@ -53,44 +49,48 @@ const Config = ({ node }: { readonly node: NodeDetail }) => {
       {differs && last.error?.status === 404 && (
         <p class="soft">What differs can't be shown: this manager keeps no revisions.</p>
       )}
-    </section>
+    </Section>
   )
 }
 
-const Commands = ({ commands }: { readonly commands: ReadonlyArray<Command> }) => (
-  <section class="card" aria-labelledby="commands">
-    <h2 id="commands">Commands</h2>
-    {commands.length === 0 && <p class="soft">None lately.</p>}
-    {commands.length > 0 && (
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Given</th>
-              <th scope="col">What</th>
-              <th scope="col">State</th>
-            </tr>
-          </thead>
-          <tbody>
-            {commands.map((command) => (
-              <tr key={command.id}>
-                <td>
-                  <Ago at={command.createdAt} />
-                </td>
-                <td>
-                  {command.command.type} <span class="soft">{command.reason}</span>
-                </td>
-                <td>
-                  <Badge state={command.state} /> {command.message ?? ""}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
-    )}
-  </section>
-)
+const commandColumns: ReadonlyArray<TableColumn<Command>> = [
+  { head: "Given", cell: ({ createdAt }) => <Ago at={createdAt} /> },
+  {
+    head: "What",
+    cell: ({ command, reason }) => (
+      <>
+        {command.type} <span class="soft">{reason}</span>
+      </>
+    )
+  },
+  {
+    head: "State",
+    cell: ({ message, state }) => (
+      <>
+        <Badge state={state} /> {message ?? ""}
+      </>
+    )
+  }
+]
+
+const pathColumns: ReadonlyArray<TableColumn<FleetSnapshot["paths"][number]>> = [
+  { head: "Path", cell: ({ path }) => <StreamLink path={path} /> },
+  { head: "State", cell: ({ available }) => <PathBadge available={available} /> },
+  { head: "Readers", cell: ({ readers }) => showNumber(readers) },
+  { head: "Since", cell: ({ since }) => <Ago at={since} /> }
+]
+
+const eventColumns: ReadonlyArray<TableColumn<EventRecord>> = [
+  { head: "Time", cell: ({ at }) => showTime(at) },
+  {
+    head: "What",
+    cell: (record) => (
+      <>
+        {record.event.event} <span class="soft">{describe(record)}</span>
+      </>
+    )
+  }
+]
 
 export const Node = ({ id }: { readonly id: string }) => {
   const fleet = useStore(snapshot)
@@ -100,11 +100,7 @@ export const Node = ({ id }: { readonly id: string }) => {
   const commands = useLoad<ReadonlyArray<Command>>(`/nodes/${encodeURIComponent(id)}/commands`, 5_000)
   const records = useNodeEvents(id, fleet?.cursor)
   const paths = fleet?.paths.filter(({ node }) => node === id) ?? []
-  const sessions = useMemo((): ReadonlyArray<Shown> => {
-    const of = (list: ReadonlyArray<Omit<Shown, "what">>, what: Shown["what"]) =>
-      list.filter(({ node }) => node === id).map((session) => ({ ...session, what }))
-    return [...of(fleet?.publishers ?? [], "publishes"), ...of(fleet?.readers ?? [], "reads")]
-  }, [fleet, id])
+  const sessions = useMemo(() => sessionsOf(fleet, "node", id), [fleet, id])
   const node = detail.value
   const recent = records.slice(-15).reverse()
   return (
@@ -127,8 +123,7 @@ export const Node = ({ id }: { readonly id: string }) => {
       <Problem error={detail.error} />
       {node !== undefined && (
         <>
-          <section class="card" aria-labelledby="presence">
-            <h2 id="presence">Presence</h2>
+          <Section id="presence" title="Presence">
             <PresenceStrip node={node} records={records} />
             <dl>
               <dt>Last seen</dt>
@@ -148,11 +143,10 @@ export const Node = ({ id }: { readonly id: string }) => {
                 {node.status} since <Ago at={node.statusSince} />
               </dd>
             </dl>
-          </section>
+          </Section>
           <div class="split">
             <Config node={node} />
-            <section class="card" aria-labelledby="about">
-              <h2 id="about">About</h2>
+            <Section id="about" title="About">
               <dl>
                 <dt>MediaMTX</dt>
                 <dd>{node.mediamtxVersion ?? "it has not said"}</dd>
@@ -183,77 +177,26 @@ export const Node = ({ id }: { readonly id: string }) => {
                   )}
                 </dd>
               </dl>
-            </section>
+            </Section>
           </div>
-          <section class="card" aria-labelledby="paths">
-            <h2 id="paths">Paths</h2>
-            {paths.length === 0 && <p class="soft">None.</p>}
-            {paths.length > 0 && (
-              <Scroll>
-                <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">Path</th>
-                      <th scope="col">State</th>
-                      <th scope="col">Readers</th>
-                      <th scope="col">Since</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {paths.slice(0, 200).map((path) => (
-                      <tr key={path.path}>
-                        <td>
-                          <a href={link(["streams", path.path])}>{path.path}</a>
-                        </td>
-                        <td>
-                          <Badge state={path.available ? "available" : "waiting"}>
-                            {path.available ? "available" : "no stream"}
-                          </Badge>
-                        </td>
-                        <td>{path.readers}</td>
-                        <td>
-                          <Ago at={path.since} />
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-                {paths.length > 200 && <p class="soft">and {paths.length - 200} more</p>}
-              </Scroll>
-            )}
-          </section>
-          <section class="card" aria-labelledby="sessions">
-            <h2 id="sessions">Sessions</h2>
+          <Section id="paths" title="Paths">
+            <Table rows={paths} columns={pathColumns} keyOf={({ path }) => path} empty="None." />
+          </Section>
+          <Section id="sessions" title="Sessions">
             <Sessions sessions={sessions} name="path" onKick={commands.reload} />
-          </section>
+          </Section>
           <div class="split">
-            <Commands commands={commands.value ?? []} />
-            <section class="card" aria-labelledby="events">
-              <h2 id="events">Events</h2>
-              {recent.length === 0 && <p class="soft">None in the log.</p>}
-              {recent.length > 0 && (
-                <Scroll>
-                  <table>
-                    <thead>
-                      <tr>
-                        <th scope="col">Time</th>
-                        <th scope="col">What</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {recent.map((record) => (
-                        <tr key={record.cursor}>
-                          <td>{showTime(record.at)}</td>
-                          <td>
-                            {record.event.event} <span class="soft">{describe(record)}</span>
-                          </td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </Scroll>
-              )}
-            </section>
+            <Section id="commands" title="Commands">
+              <Table
+                rows={commands.value ?? []}
+                columns={commandColumns}
+                keyOf={(each) => each.id}
+                empty="None lately."
+              />
+            </Section>
+            <Section id="events" title="Events">
+              <Table rows={recent} columns={eventColumns} keyOf={({ cursor }) => cursor} empty="None in the log." />
+            </Section>
           </div>
         </>
       )}

@@ -1,14 +1,14 @@
 import { useMemo, useState } from "preact/hooks"
 import { useLoad } from "../Api.js"
 import { showNumber } from "../Format.js"
-import { Ago, Badge, Problem } from "../parts/Parts.js"
+import { Ago, Badge, Choice, NodeLink, Problem, Search } from "../parts/Parts.js"
 import { type Column, VirtualList } from "../parts/VirtualList.js"
-import { link, route } from "../Route.js"
+import { route } from "../Route.js"
 import { useStore } from "../Store.js"
 import type { NodeView } from "../Wire.js"
 
 const columns: ReadonlyArray<Column<NodeView>> = [
-  { head: "Node", width: "minmax(7rem, 2fr)", cell: ({ id }) => <a href={link(["nodes", id])}>{id}</a> },
+  { head: "Node", width: "minmax(7rem, 2fr)", cell: ({ id }) => <NodeLink id={id} /> },
   { head: "Status", width: "5.5rem", cell: ({ status }) => <Badge state={status} /> },
   { head: "Config", width: "5.5rem", cell: ({ configStatus }) => <Badge state={configStatus} /> },
   { head: "MediaMTX", width: "6rem", wide: true, cell: ({ mediamtxVersion }) => mediamtxVersion ?? "–" },
@@ -21,6 +21,11 @@ const columns: ReadonlyArray<Column<NodeView>> = [
     cell: ({ error }) => <span title={error ?? ""}>{error ?? ""}</span>
   }
 ]
+
+const states = [
+  ["Node", ["online", "stale", "offline"]],
+  ["Config", ["applied", "wanted", "failed", "drifted", "unknown"]]
+] as const
 
 export const Nodes = () => {
   const { query } = useStore(route)
@@ -39,26 +44,8 @@ export const Nodes = () => {
     <>
       <h1>Nodes</h1>
       <div class="row card">
-        <label class="field">
-          Name or address
-          <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
-        </label>
-        <label class="field">
-          State
-          <select value={status} onChange={(event) => setStatus(event.currentTarget.value)}>
-            <option value="">all</option>
-            <optgroup label="Node">
-              {["online", "stale", "offline"].map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-            </optgroup>
-            <optgroup label="Config">
-              {["applied", "wanted", "failed", "drifted", "unknown"].map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-            </optgroup>
-          </select>
-        </label>
+        <Search label="Name or address" value={text} onInput={setText} />
+        <Choice label="State" value={status} all="all" options={states} onChange={setStatus} />
         <span class="soft" role="status">
           {showNumber(rows.length)} of {showNumber(nodes.value?.length ?? 0)}
         </span>

@@ -1,12 +1,12 @@
 import { useLoad } from "../Api.js"
 import { showNumber } from "../Format.js"
 import { events, rate, snapshot } from "../Live.js"
-import { Ago, Badge, Problem } from "../parts/Parts.js"
+import { Ago, Badge, NodeLink, Problem, Section } from "../parts/Parts.js"
 import { RateChart } from "../parts/RateChart.js"
-import { Scroll } from "../parts/Scroll.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
-import type { NodeView } from "../Wire.js"
+import type { EventRecord, NodeView } from "../Wire.js"
 import { describe } from "./Events.js"
 
 const Figure = (props: {
@@ -21,6 +21,26 @@ const Figure = (props: {
     <div class="soft">{props.more ?? "\u00a0"}</div>
   </a>
 )
+
+const trouble: ReadonlyArray<TableColumn<NodeView>> = [
+  { head: "Node", cell: ({ id }) => <NodeLink id={id} /> },
+  { head: "Status", cell: ({ status }) => <Badge state={status} /> },
+  { head: "Config", cell: ({ configStatus }) => <Badge state={configStatus} /> },
+  { head: "Last seen", cell: ({ lastSeen }) => <Ago at={lastSeen} /> }
+]
+
+const news: ReadonlyArray<TableColumn<EventRecord>> = [
+  { head: "When", cell: ({ at }) => <Ago at={at} /> },
+  { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
+  {
+    head: "What",
+    cell: (record) => (
+      <>
+        {record.event.event} <span class="soft">{describe(record)}</span>
+      </>
+    )
+  }
+]
 
 export const Overview = () => {
   const fleet = useStore(snapshot)
@@ -50,82 +70,25 @@ export const Overview = () => {
         <Figure name="Readers" value={fleet?.readers.length ?? 0} to={link(["streams"])} />
         <Figure name="Connections" value={fleet?.connections.length ?? 0} to={link(["events"])} />
       </div>
-      <section class="card" aria-labelledby="rate">
-        <h2 id="rate">Events per second</h2>
+      <Section id="rate" title="Events per second">
         <RateChart />
         <p class="soft">{showNumber(perMinute)} in the last minute</p>
-      </section>
+      </Section>
       <div class="split">
-        <section class="card" aria-labelledby="trouble">
-          <h2 id="trouble">Nodes to look at</h2>
+        <Section id="trouble" title="Nodes to look at">
           <Problem error={nodes.error} />
-          {nodes.value !== undefined && troubled.length === 0 && <p class="soft">None: all are online.</p>}
-          {troubled.length > 0 && (
-            <Scroll>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Node</th>
-                    <th scope="col">Status</th>
-                    <th scope="col">Config</th>
-                    <th scope="col">Last seen</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {troubled.slice(0, 10).map((node) => (
-                    <tr key={node.id}>
-                      <td>
-                        <a href={link(["nodes", node.id])}>{node.id}</a>
-                      </td>
-                      <td>
-                        <Badge state={node.status} />
-                      </td>
-                      <td>
-                        <Badge state={node.configStatus} />
-                      </td>
-                      <td>
-                        <Ago at={node.lastSeen} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
+          {nodes.value !== undefined && (
+            <Table rows={troubled} columns={trouble} keyOf={({ id }) => id} most={10} empty="None: all are online." />
           )}
-          {troubled.length > 10 && <p class="soft">and {showNumber(troubled.length - 10)} more</p>}
-        </section>
-        <section class="card" aria-labelledby="recent">
-          <h2 id="recent">Just now</h2>
-          {recent.length === 0 && <p class="soft">Nothing has happened since this page was opened.</p>}
-          {recent.length > 0 && (
-            <Scroll>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">When</th>
-                    <th scope="col">Node</th>
-                    <th scope="col">What</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {recent.map((record) => (
-                    <tr key={record.cursor}>
-                      <td>
-                        <Ago at={record.at} />
-                      </td>
-                      <td>
-                        <a href={link(["nodes", record.node])}>{record.node}</a>
-                      </td>
-                      <td>
-                        {record.event.event} <span class="soft">{describe(record)}</span>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
-          )}
-        </section>
+        </Section>
+        <Section id="recent" title="Just now">
+          <Table
+            rows={recent}
+            columns={news}
+            keyOf={({ cursor }) => cursor}
+            empty="Nothing has happened since this page was opened."
+          />
+        </Section>
       </div>
     </>
   )

@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks"
-import { call, get, messageOf, useLoad } from "../Api.js"
+import { call, useLoad } from "../Api.js"
 import { showDateTime, showDuration, showNumber, toLocalInput } from "../Format.js"
-import { Badge, Note, Problem, useAdmin } from "../parts/Parts.js"
-import { Scroll } from "../parts/Scroll.js"
+import { Badge, Note, Problem, Section, useAdmin } from "../parts/Parts.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import { Timeline, type Window } from "../parts/Timeline.js"
 import { link, route } from "../Route.js"
 import { useStore } from "../Store.js"
@@ -21,37 +21,16 @@ const LONGEST = 24 * HOUR
 
 /** A clip on its way, asked for again and again until it is there. */
 const Clip = ({ first }: { readonly first: Job }) => {
-  const [job, setJob] = useState(first)
-  const [error, setError] = useState<unknown>(undefined)
-  const [round, setRound] = useState(0)
-  useEffect(() => {
-    const controller = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const ask = async () => {
-      try {
-        const now = await get<Job>(`/playback/jobs/${first.id}`, controller.signal)
-        setJob(now)
-        setError(undefined)
-        if (isEnded(now)) return
-      } catch (problem) {
-        if (controller.signal.aborted) return
-        setError(problem)
-      }
-      timer = setTimeout(ask, 1_000)
-    }
-    void ask()
-    return () => {
-      controller.abort()
-      clearTimeout(timer)
-    }
-  }, [first.id, round])
+  const [over, setOver] = useState(isEnded(first))
+  const { error, reload, value: job = first } = useLoad<Job>(`/playback/jobs/${first.id}`, over ? undefined : 1_000)
+  useEffect(() => setOver(isEnded(job)), [job])
   return (
     <section class="card" aria-label={`Clip of ${job.path}`}>
       <div class="row">
         <span>
           {showDateTime(job.start)}, {showDuration(job.duration)}: <JobProgress job={job} />
         </span>
-        <JobActions job={job} onChange={() => setRound((n) => n + 1)} />
+        <JobActions job={job} onChange={reload} />
       </div>
       <Problem error={error} />
       {job.clip !== null && (
@@ -181,78 +160,53 @@ const Path = ({ path, known }: { readonly path: string; readonly known: Recorded
       {clips.map((job) => (
         <Clip key={job.id} first={job} />
       ))}
-      {recorded.value !== undefined && recorded.value.gaps.length > 0 && (
-        <section class="card" aria-labelledby="gaps">
-          <h2 id="gaps">Gaps</h2>
-          <Scroll>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">From</th>
-                  <th scope="col">To</th>
-                  <th scope="col">How long</th>
-                </tr>
-              </thead>
-              <tbody>
-                {recorded.value.gaps.slice(0, 50).map(({ end, start }) => (
-                  <tr key={start}>
-                    <td>{showDateTime(start)}</td>
-                    <td>{showDateTime(end)}</td>
-                    <td>{showDuration(Date.parse(end) - Date.parse(start))}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
-        </section>
+      {recorded.value !== undefined && (
+        <Section id="gaps" title="Gaps">
+          <Table rows={recorded.value.gaps} columns={gaps} keyOf={({ start }) => start} most={50} empty="None." />
+        </Section>
       )}
     </>
   )
 }
 
+const gaps: ReadonlyArray<TableColumn<Recorded["gaps"][number]>> = [
+  { head: "From", cell: ({ start }) => showDateTime(start) },
+  { head: "To", cell: ({ end }) => showDateTime(end) },
+  { head: "How long", cell: ({ end, start }) => showDuration(Date.parse(end) - Date.parse(start)) }
+]
+
 export const Recordings = () => {
   const { query } = useStore(route)
   const paths = useLoad<ReadonlyArray<RecordedPath>>("/recordings/paths", 30_000)
   const path = query.get("path") ?? undefined
+  const columns: ReadonlyArray<TableColumn<RecordedPath>> = [
+    {
+      head: "Stream",
+      cell: (each) => (
+        <a href={link(["recordings"], { path: each.path })} aria-current={each.path === path ? "true" : undefined}>
+          {each.path}
+        </a>
+      )
+    },
+    { head: "From", cell: ({ start }) => showDateTime(start) },
+    { head: "To", cell: ({ end, open }) => (open ? <Badge state="live">being recorded</Badge> : showDateTime(end)) },
+    { head: "Nodes", cell: ({ nodes }) => nodes.join(", ") }
+  ]
   return (
     <>
       <h1>Recordings</h1>
-      {paths.error?.status === 404 ? <Note>{messageOf(paths.error)}</Note> : <Problem error={paths.error} />}
-      <section class="card" aria-labelledby="recorded">
-        <h2 id="recorded">Streams with recordings</h2>
-        {paths.value?.length === 0 && <p class="soft">None that a node has told of.</p>}
-        {(paths.value ?? []).length > 0 && (
-          <Scroll>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Stream</th>
-                  <th scope="col">From</th>
-                  <th scope="col">To</th>
-                  <th scope="col">Nodes</th>
-                </tr>
-              </thead>
-              <tbody>
-                {paths.value?.slice(0, 500).map((each) => (
-                  <tr key={each.path}>
-                    <td>
-                      <a
-                        href={link(["recordings"], { path: each.path })}
-                        aria-current={each.path === path ? "true" : undefined}
-                      >
-                        {each.path}
-                      </a>
-                    </td>
-                    <td>{showDateTime(each.start)}</td>
-                    <td>{each.open ? <Badge state="live">being recorded</Badge> : showDateTime(each.end)}</td>
-                    <td>{each.nodes.join(", ")}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
+      <Problem error={paths.error} />
+      <Section id="recorded" title="Streams with recordings">
+        {paths.value !== undefined && (
+          <Table
+            rows={paths.value}
+            columns={columns}
+            keyOf={(each) => each.path}
+            most={500}
+            empty="None that a node has told of."
+          />
         )}
-      </section>
+      </Section>
       {path !== undefined && <Path key={path} path={path} known={paths.value?.find((each) => each.path === path)} />}
     </>
   )

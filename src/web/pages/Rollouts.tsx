@@ -1,7 +1,6 @@
-import { call, messageOf, useLoad } from "../Api.js"
+import { call, useLoad } from "../Api.js"
 import { showHash } from "../Format.js"
-import { Act, Ago, Badge, Note, Problem } from "../parts/Parts.js"
-import { link } from "../Route.js"
+import { Act, Ago, Badge, NodeLink, Note, Problem } from "../parts/Parts.js"
 import type { Rollout } from "../Wire.js"
 
 const active: ReadonlySet<string> = new Set(["running", "held", "halted"])
@@ -17,7 +16,7 @@ export const Rollouts = () => {
   return (
     <>
       <h1>Rollouts</h1>
-      {rollouts.error?.status === 404 ? <Note>{messageOf(rollouts.error)}</Note> : <Problem error={rollouts.error} />}
+      <Problem error={rollouts.error} />
       {rollouts.value?.length === 0 && <p class="soft">None yet: every change of the config makes one.</p>}
       {rollouts.value?.map((rollout) => (
         <section class="card" key={rollout.id} aria-labelledby={`rollout-${rollout.id}`}>
@@ -66,7 +65,7 @@ export const Rollouts = () => {
               <ul>
                 {rollout.failures.map(({ message, node, reason }) => (
                   <li key={node}>
-                    <a href={link(["nodes", node])}>{node}</a> {reason}: {message}
+                    <NodeLink id={node} /> {reason}: {message}
                   </li>
                 ))}
               </ul>

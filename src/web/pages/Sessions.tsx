@@ -1,11 +1,21 @@
 import { call } from "../Api.js"
-import { Act, Ago } from "../parts/Parts.js"
-import { Scroll } from "../parts/Scroll.js"
-import { link } from "../Route.js"
-import type { Session } from "../Wire.js"
+import { Act, Ago, NodeLink, StreamLink } from "../parts/Parts.js"
+import { Table, type TableColumn } from "../parts/Table.js"
+import type { FleetSnapshot, Session } from "../Wire.js"
 
 export interface Shown extends Session {
   readonly what: "publishes" | "reads"
+}
+
+/** The sessions of one node or of one stream, those that publish first. */
+export const sessionsOf = (
+  fleet: FleetSnapshot | undefined,
+  name: "node" | "path",
+  value: string
+): ReadonlyArray<Shown> => {
+  const of = (list: ReadonlyArray<Session> | undefined, what: Shown["what"]) =>
+    (list ?? []).filter((session) => session[name] === value).map((session) => ({ ...session, what }))
+  return [...of(fleet?.publishers, "publishes"), ...of(fleet?.readers, "reads")]
 }
 
 /** Who publishes and who reads, with the means to end it. */
@@ -15,56 +25,36 @@ export const Sessions = (props: {
   readonly onKick?: () => void
 }) => {
   const { name, onKick, sessions } = props
-  if (sessions.length === 0) return <p class="soft">Nobody.</p>
+  const columns: ReadonlyArray<TableColumn<Shown>> = [
+    name === "path"
+      ? { head: "Stream", cell: ({ path }) => <StreamLink path={path} /> }
+      : { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
+    { head: "What", cell: ({ what }) => what },
+    { head: "Kind", cell: ({ type }) => type },
+    { head: "Session", cell: ({ id }) => <code>{id === "" ? "the node pulls it" : id}</code> },
+    { head: "Since", cell: ({ since }) => <Ago at={since} /> },
+    {
+      head: "",
+      cell: ({ id, node, path, type }) =>
+        id !== "" && (
+          <Act
+            act="Kick"
+            label={`Kick ${type} ${id}`}
+            confirm={`End session ${id} of ${path} on ${node}? Its client may come back.`}
+            run={async () => {
+              await call("POST", `/sessions/${encodeURIComponent(id)}/kick`)
+              onKick?.()
+            }}
+          />
+        )
+    }
+  ]
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{name === "path" ? "Stream" : "Node"}</th>
-            <th scope="col">What</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Session</th>
-            <th scope="col">Since</th>
-            <th scope="col">
-              <span class="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {sessions.slice(0, 200).map((session) => (
-            <tr key={`${session.node} ${session.path} ${session.what} ${session.id}`}>
-              <td>
-                <a href={name === "path" ? link(["streams", session.path]) : link(["nodes", session.node])}>
-                  {session[name]}
-                </a>
-              </td>
-              <td>{session.what}</td>
-              <td>{session.type}</td>
-              <td>
-                <code>{session.id === "" ? "the node pulls it" : session.id}</code>
-              </td>
-              <td>
-                <Ago at={session.since} />
-              </td>
-              <td>
-                {session.id !== "" && (
-                  <Act
-                    act="Kick"
-                    label={`Kick ${session.type} ${session.id}`}
-                    confirm={`End session ${session.id} of ${session.path} on ${session.node}? Its client may come back.`}
-                    run={async () => {
-                      await call("POST", `/sessions/${encodeURIComponent(session.id)}/kick`)
-                      onKick?.()
-                    }}
-                  />
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {sessions.length > 200 && <p class="soft">and {sessions.length - 200} more</p>}
-    </Scroll>
+    <Table
+      rows={sessions}
+      columns={columns}
+      keyOf={({ id, node, path, what }) => `${node} ${path} ${what} ${id}`}
+      empty="Nobody."
+    />
   )
 }

@@ -1,12 +1,13 @@
 import { useMemo, useState } from "preact/hooks"
 import { get, messageOf } from "../Api.js"
+import { showNumber } from "../Format.js"
 import { snapshot } from "../Live.js"
-import { Ago, Badge, Note } from "../parts/Parts.js"
-import { Scroll } from "../parts/Scroll.js"
+import { Ago, NodeLink, Note, PathBadge, Section } from "../parts/Parts.js"
+import { Table, type TableColumn } from "../parts/Table.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
-import type { StreamLocations } from "../Wire.js"
-import { Sessions, type Shown } from "./Sessions.js"
+import type { FleetSnapshot, StreamLocations } from "../Wire.js"
+import { Sessions, sessionsOf } from "./Sessions.js"
 
 const protocols = ["webrtc", "hls", "rtsp", "rtmp", "srt"] as const
 type Protocol = (typeof protocols)[number]
@@ -33,8 +34,7 @@ const Locator = ({ path }: { readonly path: string }) => {
     }
   }
   return (
-    <section class="card" aria-labelledby="watch">
-      <h2 id="watch">Watch</h2>
+    <Section id="watch" title="Watch">
       <div class="row">
         {protocols.map((protocol) => (
           <button
@@ -49,43 +49,36 @@ const Locator = ({ path }: { readonly path: string }) => {
       </div>
       {found !== undefined && "error" in found && <Note tone="warn">{found.error}</Note>}
       {found !== undefined && "streams" in found && (
-        <Scroll>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Node</th>
-                <th scope="col">URL</th>
-                <th scope="col">Readers</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {found.streams.map(({ node, readers, state, url }) => {
+        <Table
+          rows={found.streams}
+          columns={[
+            { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
+            {
+              head: "URL",
+              cell: ({ state, url }) => (
+                <>
+                  <code>{url}</code> {state === "onDemand" && <span class="badge">on demand</span>}
+                </>
+              )
+            },
+            { head: "Readers", cell: ({ readers }) => readers },
+            {
+              head: "",
+              cell: ({ url }) => {
                 const page = playerOf(found.protocol, url)
                 return (
-                  <tr key={node}>
-                    <td>
-                      <a href={link(["nodes", node])}>{node}</a>
-                    </td>
-                    <td>
-                      <code>{url}</code> {state === "onDemand" && <span class="badge">on demand</span>}
-                    </td>
-                    <td>{readers}</td>
-                    <td>
-                      {page !== undefined && (
-                        <button type="button" onClick={() => setPlayer(page)}>
-                          Preview
-                        </button>
-                      )}
-                    </td>
-                  </tr>
+                  page !== undefined && (
+                    <button type="button" onClick={() => setPlayer(page)}>
+                      Preview
+                    </button>
+                  )
                 )
-              })}
-            </tbody>
-          </table>
-        </Scroll>
+              }
+            }
+          ]}
+          keyOf={({ node }) => node}
+          empty="On no node right now."
+        />
       )}
       {player !== undefined && (
         <>
@@ -103,18 +96,23 @@ const Locator = ({ path }: { readonly path: string }) => {
           </p>
         </>
       )}
-    </section>
+    </Section>
   )
 }
+
+const where: ReadonlyArray<TableColumn<FleetSnapshot["paths"][number]>> = [
+  { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
+  { head: "State", cell: ({ available }) => <PathBadge available={available} /> },
+  { head: "Readers", cell: ({ readers }) => showNumber(readers) },
+  { head: "Since", cell: ({ since }) => <Ago at={since} /> }
+]
 
 export const Stream = ({ path }: { readonly path: string }) => {
   const fleet = useStore(snapshot)
   const places = fleet?.paths.filter((each) => each.path === path) ?? []
-  const sessions = useMemo(() => {
-    const of = (list: ReadonlyArray<Omit<Shown, "what">>, what: Shown["what"]) =>
-      list.filter((session) => session.path === path).map((session) => ({ ...session, what }))
-    return { publishers: of(fleet?.publishers ?? [], "publishes"), readers: of(fleet?.readers ?? [], "reads") }
-  }, [fleet, path])
+  const sessions = useMemo(() => sessionsOf(fleet, "path", path), [fleet, path])
+  const publishers = sessions.filter(({ what }) => what === "publishes")
+  const readers = sessions.filter(({ what }) => what === "reads")
   return (
     <>
       <div class="row">
@@ -123,49 +121,16 @@ export const Stream = ({ path }: { readonly path: string }) => {
           Recordings
         </a>
       </div>
-      <section class="card" aria-labelledby="where">
-        <h2 id="where">Where</h2>
-        {places.length === 0 && <p class="soft">On no node right now.</p>}
-        {places.length > 0 && (
-          <Scroll>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Node</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Readers</th>
-                  <th scope="col">Since</th>
-                </tr>
-              </thead>
-              <tbody>
-                {places.map(({ available, node, readers, since }) => (
-                  <tr key={node}>
-                    <td>
-                      <a href={link(["nodes", node])}>{node}</a>
-                    </td>
-                    <td>
-                      <Badge state={available ? "available" : "waiting"}>{available ? "available" : "no stream"}</Badge>
-                    </td>
-                    <td>{readers}</td>
-                    <td>
-                      <Ago at={since} />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
-        )}
-      </section>
+      <Section id="where" title="Where">
+        <Table rows={places} columns={where} keyOf={({ node }) => node} empty="On no node right now." />
+      </Section>
       <Locator path={path} key={path} />
-      <section class="card" aria-labelledby="publishers">
-        <h2 id="publishers">Who publishes</h2>
-        <Sessions sessions={sessions.publishers} name="node" />
-      </section>
-      <section class="card" aria-labelledby="readers">
-        <h2 id="readers">Who reads ({sessions.readers.length})</h2>
-        <Sessions sessions={sessions.readers} name="node" />
-      </section>
+      <Section id="publishers" title="Who publishes">
+        <Sessions sessions={publishers} name="node" />
+      </Section>
+      <Section id="readers" title={`Who reads (${showNumber(readers.length)})`}>
+        <Sessions sessions={readers} name="node" />
+      </Section>
     </>
   )
 }

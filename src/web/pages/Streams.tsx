@@ -1,9 +1,8 @@
 import { useMemo, useState } from "preact/hooks"
 import { showNumber } from "../Format.js"
 import { snapshot } from "../Live.js"
-import { Badge } from "../parts/Parts.js"
+import { PathBadge, Search, StreamLink } from "../parts/Parts.js"
 import { type Column, VirtualList } from "../parts/VirtualList.js"
-import { link } from "../Route.js"
 import { useStore } from "../Store.js"
 import type { FleetSnapshot } from "../Wire.js"
 
@@ -27,13 +26,11 @@ const rowsOf = (fleet: FleetSnapshot | undefined): ReadonlyArray<Row> => {
 }
 
 const columns: ReadonlyArray<Column<Row>> = [
-  { head: "Stream", width: "minmax(7rem, 2fr)", cell: ({ path }) => <a href={link(["streams", path])}>{path}</a> },
+  { head: "Stream", width: "minmax(7rem, 2fr)", cell: ({ path }) => <StreamLink path={path} /> },
   {
     head: "State",
     width: "6rem",
-    cell: ({ available }) => (
-      <Badge state={available > 0 ? "available" : "waiting"}>{available > 0 ? "available" : "no stream"}</Badge>
-    )
+    cell: ({ available }) => <PathBadge available={available > 0} />
   },
   { head: "Readers", width: "5rem", cell: ({ readers }) => showNumber(readers) },
   { head: "Nodes", width: "minmax(6rem, 3fr)", wide: true, cell: ({ nodes }) => nodes.join(", ") }
@@ -51,10 +48,7 @@ export const Streams = () => {
     <>
       <h1>Streams</h1>
       <div class="row card">
-        <label class="field">
-          Name
-          <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
-        </label>
+        <Search label="Name" value={text} onInput={setText} />
         <span class="soft" role="status">
           {showNumber(rows.length)} of {showNumber(all.length)}
         </span>

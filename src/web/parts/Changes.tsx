@@ -1,39 +1,19 @@
 /** Fields that differ, as what was and what is. */
 import { showValue } from "../Format.js"
-import { Scroll } from "./Scroll.js"
+import { Table, type TableColumn } from "./Table.js"
 
-export const Changes = (props: {
-  readonly changes: ReadonlyArray<{ readonly field: string; readonly before: unknown; readonly after: unknown }>
-}) => {
-  const { changes } = props
-  if (changes.length === 0) return <p class="soft">Nothing differs.</p>
-  return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Before</th>
-            <th scope="col">After</th>
-          </tr>
-        </thead>
-        <tbody>
-          {changes.slice(0, 200).map(({ after, before, field }) => (
-            <tr key={field}>
-              <td>
-                <code>{field}</code>
-              </td>
-              <td>
-                <del>{showValue(before)}</del>
-              </td>
-              <td>
-                <ins>{showValue(after)}</ins>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {changes.length > 200 && <p class="soft">and {changes.length - 200} more</p>}
-    </Scroll>
-  )
+interface Change {
+  readonly field: string
+  readonly before: unknown
+  readonly after: unknown
 }
+
+const columns: ReadonlyArray<TableColumn<Change>> = [
+  { head: "Field", cell: ({ field }) => <code>{field}</code> },
+  { head: "Before", cell: ({ before }) => <del>{showValue(before)}</del> },
+  { head: "After", cell: ({ after }) => <ins>{showValue(after)}</ins> }
+]
+
+export const Changes = ({ changes }: { readonly changes: ReadonlyArray<Change> }) => (
+  <Table rows={changes} columns={columns} keyOf={({ field }) => field} empty="Nothing differs." />
+)

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import { ApiProblem, messageOf, session } from "../Api.js"
 import { showDateTime, showDuration } from "../Format.js"
+import { link } from "../Route.js"
 import { Store, useStore } from "../Store.js"
 
 const tones: Readonly<Record<string, "good" | "warn" | "bad">> = {
@@ -35,6 +36,74 @@ export const Badge = ({ state, children }: { readonly state: string; readonly ch
   <span class={`badge ${tones[state] ?? ""}`}>{children ?? state}</span>
 )
 
+/** Whether the stream of a path is there. */
+export const PathBadge = ({ available }: { readonly available: boolean }) => (
+  <Badge state={available ? "available" : "waiting"}>{available ? "available" : "no stream"}</Badge>
+)
+
+export const NodeLink = ({ id }: { readonly id: string }) => <a href={link(["nodes", id])}>{id}</a>
+export const StreamLink = ({ path }: { readonly path: string }) => <a href={link(["streams", path])}>{path}</a>
+
+/** A part of a page under a heading, which names it; `tools` stand beside it. */
+export const Section = (props: {
+  readonly id: string
+  readonly title: ComponentChildren
+  readonly tools?: ComponentChildren
+  readonly children: ComponentChildren
+}) => (
+  <section class="card" aria-labelledby={props.id}>
+    {props.tools === undefined ? (
+      <h2 id={props.id}>{props.title}</h2>
+    ) : (
+      <div class="row">
+        <h2 id={props.id}>{props.title}</h2>
+        {props.tools}
+      </div>
+    )}
+    {props.children}
+  </section>
+)
+
+/** A field to filter by. */
+export const Search = (props: {
+  readonly label: string
+  readonly value: string
+  readonly onInput: (text: string) => void
+}) => (
+  <label class="field">
+    {props.label}
+    <input type="search" value={props.value} onInput={(event) => props.onInput(event.currentTarget.value)} />
+  </label>
+)
+
+/** One of several; options may be in groups, by name. */
+export const Choice = (props: {
+  readonly label: string
+  readonly value: string
+  /** What stands for no choice; absent: something is always chosen. */
+  readonly all?: string
+  readonly options: ReadonlyArray<string | readonly [group: string, options: ReadonlyArray<string>]>
+  readonly onChange: (value: string) => void
+}) => (
+  <label class="field">
+    {props.label}
+    <select value={props.value} onChange={(event) => props.onChange(event.currentTarget.value)}>
+      {props.all !== undefined && <option value="">{props.all}</option>}
+      {props.options.map((option) =>
+        typeof option === "string" ? (
+          <option key={option}>{option}</option>
+        ) : (
+          <optgroup label={option[0]} key={option[0]}>
+            {option[1].map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </optgroup>
+        )
+      )}
+    </select>
+  </label>
+)
+
 /** The time now, to the second. */
 const clock = new Store(Date.now())
 setInterval(() => clock.set(Date.now()), 1000)
@@ -62,9 +131,11 @@ export const Note = ({
   </div>
 )
 
-/** What went wrong, and where. */
+/** What went wrong, and where. Something that this manager just doesn't have is no alarm. */
 export const Problem = ({ error }: { readonly error: unknown }) =>
-  error === undefined ? null : (
+  error === undefined ? null : error instanceof ApiProblem && error.status === 404 ? (
+    <Note>{messageOf(error)}</Note>
+  ) : (
     <Note tone="bad">
       {messageOf(error)}
       {error instanceof ApiProblem && error.issues.length > 0 && (
