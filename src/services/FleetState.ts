@@ -97,6 +97,18 @@ export interface FleetStateShape {
   readonly reconcile: (node: NodeId, paths: ReadonlyArray<ReportedPath>) => Effect.Effect<void, FleetStateError>
   /** Waits until every event up to `cursor` is in the picture. */
   readonly settled: (cursor: Cursor) => Effect.Effect<void, FleetStateError>
+  /**
+   * Tells of every publisher and reader that is there, then of each one that comes or goes, at once and while the picture
+   * changes, until the function that it returns is called. Optional: who counts sessions takes it where it is there, since
+   * that costs nothing per snapshot. Unsafe because the watcher must neither throw nor take long.
+   */
+  readonly unsafeWatch?: ((watcher: SessionWatcher) => () => void) | undefined
+}
+
+/** Publishers and readers as they come and go; each that is closed was opened before, as the same object. */
+export interface SessionWatcher {
+  readonly opened: (kind: "publisher" | "reader", session: SessionState) => void
+  readonly closed: (kind: "publisher" | "reader", session: SessionState) => void
 }
 
 export class FleetState extends Context.Tag("mtx-manager/FleetState")<FleetState, FleetStateShape>() {}
@@ -334,7 +346,19 @@ export const make = (
       })
     )
 
+    const unsafeWatch = (watcher: SessionWatcher): (() => void) => {
+      const tell = (say: SessionWatcher["opened"]) => (row: internal.Row) => {
+        if (row.kind === "reader") say("reader", row)
+        else if (row.kind === "source") say("publisher", row)
+      }
+      const rows = { opened: tell(watcher.opened), closed: tell(watcher.closed) }
+      for (const node of state.nodes.values()) for (const row of internal.allRows(node)) rows.opened(row)
+      state.watchers.add(rows)
+      return () => state.watchers.delete(rows)
+    }
+
     return FleetState.of({
+      unsafeWatch,
       snapshot,
       changes: Stream.unwrapScoped(
         Effect.map(

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { type FleetSnapshot, FleetState, type FleetStateShape } from "../services/FleetState.js"
+import { type FleetSnapshot, FleetState, type FleetStateShape, type SessionState } from "../services/FleetState.js"
 import { type BusEvent, HookBus, type HookBusShape } from "../services/HookBus.js"
 import { NodeId } from "../services/NodeId.js"
 import { NodeRegistry, type NodeRegistryShape, type ReportedPath } from "../services/NodeRegistry.js"
@@ -310,6 +310,25 @@ export const streams = (picture: ReturnType<typeof shown>): ReturnType<typeof sh
   paths: picture.paths.filter((path) => path.includes(" available"))
 })
 
+/** What a watcher has been told is there; undefined where it can't be told. */
+const watch = (fleet: FleetStateShape) => {
+  if (fleet.unsafeWatch === undefined) return undefined
+  const there = { publisher: new Set<SessionState>(), reader: new Set<SessionState>() }
+  fleet.unsafeWatch({
+    opened: (kind, session) => {
+      assert.isFalse(there[kind].has(session), "opened twice")
+      there[kind].add(session)
+    },
+    closed: (kind, session) => assert.isTrue(there[kind].delete(session), "closed, but never opened")
+  })
+  return {
+    now: () => ({
+      publishers: [...there.publisher].map((p) => `${p.node}/${p.path} ${p.type} ${p.id}`).sort(),
+      readers: [...there.reader].map((r) => `${r.node}/${r.path} ${r.id}`).sort()
+    })
+  }
+}
+
 /**
  * Invariants
  * - The picture depends on what happened, not on the order (within seconds) or number in which it is told.
@@ -573,10 +592,18 @@ export const fleetStateContract = <E>(name: string, options: FleetStateContractO
                 const now = yield* Effect.map(Effect.clock, (clock) => clock.unsafeCurrentTimeMillis())
                 const it = services(yield* Layer.build(Layer.fresh(options.layer)))
                 for (const node of [north, south]) yield* it.registry.observe(node, { via: "hook" })
+                const early = watch(it.fleet)
                 yield* replay(history, it, now)
                 yield* it.fleet.settled(yield* it.bus.latest)
                 yield* TestClock.setTime(now + history.end)
                 const picture = yield* it.shown
+                for (const watched of [early, watch(it.fleet)]) {
+                  if (watched === undefined) continue
+                  assert.deepStrictEqual(watched.now(), {
+                    publishers: picture.publishers,
+                    readers: picture.readers
+                  })
+                }
                 assert.deepStrictEqual(lossy ? picture : streams(picture), history.truth)
               }).pipe(Effect.scoped),
             { discard: true }

@@ -90,6 +90,13 @@ export interface State {
   readonly tombstones: Map<string, Row>
   /** Rows that a store has to write; undefined when there is none. */
   dirty: Map<string, Row> | undefined
+  /** Told of each open row that comes and goes. */
+  readonly watchers: Set<RowWatcher>
+}
+
+export interface RowWatcher {
+  readonly opened: (row: Row) => void
+  readonly closed: (row: Row) => void
 }
 
 export const make = (track: boolean): State => ({
@@ -97,7 +104,8 @@ export const make = (track: boolean): State => ({
   version: 0,
   nodes: new Map(),
   tombstones: new Map(),
-  dirty: track ? new Map() : undefined
+  dirty: track ? new Map() : undefined,
+  watchers: new Set()
 })
 
 /** NUL is in none of the parts: see `isPlausible`. */
@@ -165,6 +173,7 @@ const insert = (state: State, row: Row): void => {
   }
   rows.size++
   touched(state, rows)
+  for (const watcher of state.watchers) watcher.opened(row)
 }
 
 /** Takes an open row out of its place. */
@@ -187,6 +196,7 @@ const extract = (state: State, row: Row): void => {
   rows.size--
   touched(state, rows)
   if (rows.size === 0) state.nodes.delete(row.node)
+  for (const watcher of state.watchers) watcher.closed(row)
 }
 
 /** Closes a row for good: nothing has to be known of it any more. */
@@ -284,7 +294,7 @@ const closeReaders = (state: State, node: NodeId, path: string, at: number): voi
   for (const reader of of.readers.values()) if (isOlder(reader, at)) drop(state, reader)
 }
 
-const allRows = function* (rows: NodeRows): Generator<Row> {
+export const allRows = function* (rows: NodeRows): Generator<Row> {
   yield* rows.connections.values()
   for (const of of rows.paths.values()) {
     if (of.listed !== undefined) yield of.listed
