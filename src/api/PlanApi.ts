@@ -4,6 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { ConfigPlan } from "../services/ConfigPlan.js"
+import { FleetDocument } from "../services/FleetDocument.js"
 import { NodeId } from "../services/NodeId.js"
 import { InvalidRequest, Unavailable } from "./ApiError.js"
 import { AdminAccess } from "./Security.js"
@@ -12,7 +13,12 @@ import { AdminAccess } from "./Security.js"
 const ConfigInput = Schema.Union(Schema.String, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
 export const PlanRequest = Schema.Struct({
+  config: Schema.optional(FleetDocument).annotations({
+    description: "All of it: what PUT /config takes, in place of what is in force. Beside `node` only"
+  }),
   base: Schema.optional(ConfigInput).annotations({ description: "Another base config; absent: the base stays" }),
+  labels: FleetDocument.fields.labels.annotations({ description: "Other labels; absent: they stay" }),
+  overlays: FleetDocument.fields.overlays.annotations({ description: "Other overlays; absent: they stay" }),
   nodes: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.NullOr(ConfigInput) })).annotations({
     description: "Other overlays by node; null takes a node's overlay away"
   }),

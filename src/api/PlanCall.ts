@@ -3,11 +3,13 @@ import * as Either from "effect/Either"
 import { parseConfigText } from "../mediamtx/ConfigDocument.js"
 import { formatField, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import type { SourcePosition } from "../mediamtx/IssueText.js"
+import * as ConfigPlan from "../services/ConfigPlan.js"
 import type { ConfigChange } from "../services/ConfigRenderer.js"
+import { type FleetDocument, sections } from "../services/FleetDocument.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
 import type { InvalidRequest, RequestIssue } from "./ApiError.js"
 import type { PlanRequest } from "./PlanApi.js"
-import { invalid } from "./RequestIssues.js"
+import { expectedOf, invalid, invalidDocument } from "./RequestIssues.js"
 
 const NODE_ID = "1 to 64 characters of A-Z a-z 0-9 . _ -, starting with a letter or digit"
 
@@ -23,7 +25,23 @@ export interface PlanCall {
 const placed = (message: string, position: SourcePosition | undefined): string =>
   position === undefined ? message : `line ${position.line}, column ${position.column}: ${message}`
 
+const readDocument = (config: FleetDocument, others: PlanRequest): Either.Either<PlanCall, InvalidRequest> => {
+  const beside = sections.filter((section) => others[section] !== undefined)
+  return beside.length > 0
+    ? Either.left(
+        invalid(
+          "config",
+          beside.map((field) => ({ field, message: "stands beside config", expected: "one of them" }))
+        )
+      )
+    : Either.mapBoth(ConfigPlan.replaceBy(config), {
+        onLeft: invalidDocument,
+        onRight: (change) => ({ change, explain: invalidDocument })
+      })
+}
+
 export const read = (request: PlanRequest): Either.Either<PlanCall, InvalidRequest> => {
+  if (request.config !== undefined) return readDocument(request.config, request)
   const issues: Array<RequestIssue> = []
   const positions = new Map<string, PositionOf>()
   const valueOf = (at: string, input: string | Readonly<Record<string, unknown>>): unknown => {
@@ -49,20 +67,18 @@ export const read = (request: PlanRequest): Either.Either<PlanCall, InvalidReque
   }
   if (issues.length > 0) return Either.left(invalid("config", issues))
   return Either.right({
-    change: { ...(base !== undefined && { base }), nodes },
+    change: { base, labels: request.labels, overlays: request.overlays, nodes },
     explain: (error) =>
       invalid(
         "config",
-        error.errors.map(({ expected, field, message, suggestion }) => {
-          const [first, node = ""] = field
-          // Overlays stay as they are: that they don't go with the new base is told by their own names.
-          if (first === "overlays" || first === "labels") return { field: formatField(field), message, expected }
-          const ofNode = first === "nodes" && isNodeId(node) && nodes.has(node)
-          const at = ofNode ? formatField(field.slice(0, 2)) : "base"
+        error.errors.map((issue) => {
+          const { field } = issue
+          const inNode = field[0] === "nodes"
+          const text = positions.get(formatField(field.slice(0, inNode ? 2 : 1)))
           return {
-            field: ofNode ? formatField(field) : formatField(["base", ...field]),
-            message: placed(message, positions.get(at)?.(ofNode ? field.slice(2) : field)),
-            expected: suggestion === undefined ? expected : `${expected}; did you mean ${suggestion}?`
+            field: formatField(field),
+            message: placed(issue.message, text?.(field.slice(inNode ? 2 : 1))),
+            expected: expectedOf(issue)
           }
         })
       )

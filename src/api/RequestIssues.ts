@@ -4,6 +4,7 @@
  */
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
+import { type ConfigIssue, formatField, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { InvalidRequest, type RequestIssue } from "./ApiError.js"
 
 /** At most this many issues are reported: a hostile body can hold thousands. */
@@ -87,6 +88,21 @@ const summary = (issues: ReadonlyArray<RequestIssue>): string =>
 /** An `InvalidRequest` whose message sums its issues up. `what`: the part of the request, for example `body`. */
 export const invalid = (what: string, issues: ReadonlyArray<RequestIssue>): InvalidRequest =>
   new InvalidRequest({ message: `invalid ${what}: ${summary(issues)}`, issues })
+
+/** What would be right, with what was likely meant. */
+export const expectedOf = ({ expected, suggestion }: ConfigIssue): string =>
+  suggestion === undefined ? expected : `${expected}; did you mean ${suggestion}?`
+
+/** What a validator says of the fleet's whole config that stands in the body as `config`. */
+export const invalidDocument = (error: InvalidConfig): InvalidRequest =>
+  invalid(
+    "config",
+    error.errors.map((issue) => ({
+      field: formatField(["config", ...issue.field]),
+      message: issue.message,
+      expected: expectedOf(issue)
+    }))
+  )
 
 /** An `InvalidRequest` with a single issue. */
 export const invalidField = (what: string, field: string, message: string, expected: string): InvalidRequest =>

@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { formatField, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import * as ConfigPlan from "../services/ConfigPlan.js"
-import { type ConfigChange, ConfigRenderer } from "../services/ConfigRenderer.js"
+import { ConfigRenderer } from "../services/ConfigRenderer.js"
 import {
   type AppendError,
   type Appended,
@@ -18,7 +17,7 @@ import {
   type RevisionInfo,
   type RevisionNotFound
 } from "../services/ConfigRevisions.js"
-import { type FleetDocument, readNodes } from "../services/FleetDocument.js"
+import type { FleetDocument } from "../services/FleetDocument.js"
 import { FleetState } from "../services/FleetState.js"
 import type { NodeId } from "../services/NodeId.js"
 import { type NodeRecord, NodeRegistry } from "../services/NodeRegistry.js"
@@ -32,7 +31,7 @@ import {
   UnsupportedMediaType
 } from "./ApiError.js"
 import { ManagerApi } from "./ManagerApi.js"
-import { invalid, invalidField } from "./RequestIssues.js"
+import { invalidDocument, invalidField } from "./RequestIssues.js"
 import { type ConfigChanged, ConfigRevision, JsonBody } from "./RevisionsApi.js"
 
 const JSON_BODY = "application/json"
@@ -75,17 +74,6 @@ const unreadable = (error: ConfigRevisionsError): Effect.Effect<never, Unavailab
 
 const notFound = ({ message }: RevisionNotFound) => Effect.fail(new NotFound({ message }))
 
-/** Every issue with the field as it is called in the body. */
-const invalidConfig = (error: InvalidConfig): InvalidRequest =>
-  invalid(
-    "config",
-    error.errors.map(({ expected, field, message, suggestion }) => ({
-      field: formatField(["config", ...field]),
-      message,
-      expected: suggestion === undefined ? expected : `${expected}; did you mean ${suggestion}?`
-    }))
-  )
-
 const failed = (newest: RevisionInfo | null, message: string): PreconditionFailed =>
   new PreconditionFailed({ message, newest, etag: newest === null ? null : etagOf(newest) })
 
@@ -93,18 +81,6 @@ const number = (name: string, text: string): Effect.Effect<number, InvalidReques
   /^[0-9]{1,15}$/.test(text)
     ? Effect.succeed(Number(text))
     : Effect.fail(invalidField("request", name, "is not valid", "the number of a revision"))
-
-/** The document in place of all that is in force. */
-const changeTo = (document: FleetDocument, before: Iterable<NodeId>): Effect.Effect<ConfigChange, InvalidConfig> =>
-  Effect.map(readNodes(document.nodes ?? {}), (given) => {
-    const nodes = new Map<NodeId, unknown>([...before].map((node) => [node, null]))
-    for (const [node, overlay] of given) nodes.set(node, overlay)
-    return {
-      base: document.base,
-      overlays: { labels: document.labels, overlays: document.overlays },
-      nodes
-    }
-  })
 
 export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (handlers) =>
   Effect.gen(function* () {
@@ -153,8 +129,7 @@ export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (han
     /** What a config would do. It is no part of the change: where it can't be told, the change goes on. */
     const impactOf = (document: FleetDocument, records: ReadonlyArray<NodeRecord>) =>
       Effect.gen(function* () {
-        const before = (yield* revisions).unsafeFleet()
-        const change = yield* changeTo(document, before?.nodes.keys() ?? [])
+        const change = yield* ConfigPlan.replaceBy(document)
         const plan = yield* ConfigPlan.plan(renderer, {
           change,
           snapshot: yield* fleet.snapshot,
@@ -173,7 +148,6 @@ export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (han
           // Said in full by the change itself.
           InvalidConfig: () => Effect.succeed(null),
           PlanNotSupported: () => Effect.succeed(null),
-          NotFound: () => Effect.succeed(null),
           FleetStateError: (error) =>
             Effect.as(Effect.logWarning("the fleet's state can't be read: the impact is not known", error), null)
         })
@@ -188,7 +162,7 @@ export const revisionsGroup = HttpApiBuilder.group(ManagerApi, "revisions", (han
         const impact = yield* impactOf(document, records)
         const { created, revision, warnings } = yield* make(records.map(({ id }) => id)).pipe(
           Effect.catchTags({
-            InvalidConfig: (error) => Effect.fail(invalidConfig(error)),
+            InvalidConfig: (error) => Effect.fail(invalidDocument(error)),
             RevisionConflict: ({ message, newest }) => Effect.fail(failed(newest, message)),
             RevisionsReadOnly: ({ message }) => Effect.fail(new Conflict({ message })),
             RevisionNotFound: notFound,

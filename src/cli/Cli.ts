@@ -53,7 +53,7 @@ const about = {
   events: "Print the events of a running manager",
   clip: "Cut a clip out of what was recorded, and download it",
   jobs: "List the clip jobs of a running manager; cancel one, or put it back",
-  plan: "Say what another base config would change and drop on the nodes, without changing anything",
+  plan: "Say what another config would change and drop on the nodes, without changing anything",
   "upgrade-check": "Say what becomes of the nodes' configs when they get another MediaMTX",
   revisions: "List the revisions of the config of a running manager, or print one",
   diff: "Say what differs between two revisions",
@@ -220,7 +220,11 @@ const planCommand = Command.make(
     json,
     offline: flag("offline", "Ask no running manager: from the data folder, without what is live on nodes"),
     ...render,
-    file: Args.text({ name: "new" }).pipe(Args.withDescription("The new base config; - reads standard input"))
+    file: Args.text({ name: "new" }).pipe(
+      Args.withDescription(
+        "A new base.yml or overlays.yml, a whole config as a file or a folder; - reads standard input"
+      )
+    )
   },
   (options) =>
     Effect.flatMap(

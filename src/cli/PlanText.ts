@@ -91,16 +91,16 @@ const impactText = (impact: ReloadImpact, color: boolean): string => {
     .join("\n")
 }
 
-const heading = (plan: NodePlan, color: boolean): string => {
+const heading = (plan: NodePlan, color: boolean, offline: boolean): string => {
   const notes = [
-    ...(plan.status === null ? ["has never called"] : plan.status === "online" ? [] : [plan.status]),
+    ...(offline || plan.status === "online" ? [] : [plan.status ?? "has never called"]),
     ...(plan.inSync === false ? ["runs another config than it is given, so this is a guess"] : [])
   ]
   return `${paint(plan.node, "bold", color)}${notes.length === 0 ? "" : ` (${notes.join("; ")})`}`
 }
 
-const nodeText = (plan: NodePlan, common: string, color: boolean): string => {
-  const title = heading(plan, color)
+const nodeText = (plan: NodePlan, common: string, color: boolean, offline: boolean): string => {
+  const title = heading(plan, color, offline)
   switch (plan.outcome) {
     case "unchanged":
       return `${title}: no change`
@@ -199,7 +199,7 @@ export const planText = (plan: ConfigPlan, color: boolean, offline: boolean): st
   return [
     common === "" && others.length === 0 ? "no change" : common,
     shared,
-    ...others.map((node) => nodeText(node, common, color)),
+    ...others.map((node) => nodeText(node, common, color, offline)),
     quiet.length === 0 || others.length === 0
       ? ""
       : `no change on ${list(

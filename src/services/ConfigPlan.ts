@@ -12,10 +12,12 @@ import { ConfigIssue, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { makeConfigValidator } from "../mediamtx/ConfigValidation.js"
 import type { MediaMTXConfig } from "../mediamtx/MediaMTXConfig.js"
 import { type ConfigComparison, compareConfigs, type LiveState, ReloadImpact } from "../mediamtx/ReloadImpact.js"
-import type { ConfigChange, ConfigRendererShape, NodeReport } from "./ConfigRenderer.js"
+import type { ConfigChange, ConfigPreview, ConfigRendererShape, NodeReport } from "./ConfigRenderer.js"
+import type { FleetConfig } from "./FleetConfig.js"
+import { type FleetDocument, readNodes } from "./FleetDocument.js"
 import type { FleetSnapshot } from "./FleetState.js"
-import { classOf } from "./internal/configLayers.js"
-import { NodeId } from "./NodeId.js"
+import { classOf, sampleNodes } from "./internal/configLayers.js"
+import { isNodeId, NodeId } from "./NodeId.js"
 import { labelsOf, VERSION_LABEL } from "./NodeLabels.js"
 import type { NodeRecord } from "./NodeRegistry.js"
 
@@ -84,6 +86,33 @@ export const nodesOf = (
   return [...ids].map((id) => ({ id, record: known.get(id) }))
 }
 
+/** The change that puts a whole document in place of all that is in force. */
+export const replaceBy = ({
+  base,
+  labels = {},
+  nodes = {},
+  overlays = []
+}: FleetDocument): Either.Either<ConfigChange, InvalidConfig> =>
+  Either.map(readNodes(nodes), (own) => ({ base, labels, overlays, nodes: own, onlyNodes: true }))
+
+/**
+ * Nodes to plan for where it is not known which there are: those that the config names, now or after the change, and one with
+ * a made-up id for each other way in which nodes may be labelled.
+ */
+export const imaginedNodes = ({ after, before }: Pick<ConfigPreview, "after" | "before">): ReadonlyArray<NodeId> => {
+  const fleets = [before, after]
+  const named = new Set<string>(
+    fleets.flatMap(({ labels = {}, nodes }) => [...nodes.keys(), ...Object.keys(labels).filter(isNodeId)])
+  )
+  const keyOf = (node: string) => classIn(fleets, node, null)
+  const seen = new Set([ANY_NODE, ...named].map(keyOf))
+  const madeUp = fleets.flatMap(sampleNodes).filter((node) => {
+    const key = keyOf(node)
+    return !seen.has(key) && seen.add(key)
+  })
+  return [...named, ...madeUp].filter(isNodeId)
+}
+
 const nothing: LiveState = { paths: [], publishers: [], readers: [], connections: [] }
 
 /** What is live, node by node. */
@@ -128,6 +157,12 @@ const worstFirst = (a: NodePlan, b: NodePlan): number => {
   }
   return a.node < b.node ? -1 : 1
 }
+
+/** Nodes that the same overlays select, and that run the same MediaMTX, have one config, but for those with their own. */
+const classIn = (fleets: ReadonlyArray<FleetConfig>, node: string, version: string | null): string =>
+  fleets
+    .flatMap((fleet) => [classOf(fleet, node), version ?? labelsOf(fleet.labels, node)[VERSION_LABEL] ?? ""])
+    .join("\n\n")
 
 /** What the two texts of one group of nodes say. */
 type Compared =
@@ -177,14 +212,9 @@ export const plan = (
     const isAlone = (node: NodeId): boolean =>
       [preview.before, preview.after].some((fleet) => fleet.nodes.has(node) || fleet.refused?.has(node) === true)
     const shared = yield* compare(ANY_NODE, null)
-    // Nodes that the same overlays select, before and after, and that run the same MediaMTX are compared once.
+    // Nodes of the same class, before and after, are compared once.
     const classKey = (node: NodeId, version: NodeReport | null) =>
-      [preview.before, preview.after]
-        .flatMap((fleet) => [
-          classOf(fleet, node),
-          version?.mediamtxVersion ?? labelsOf(fleet.labels, node)[VERSION_LABEL] ?? ""
-        ])
-        .join("\n\n")
+      classIn([preview.before, preview.after], node, version?.mediamtxVersion ?? null)
     const classes = new Map<string, Compared>([[classKey(ANY_NODE, null), shared]])
     const ofClass = (node: NodeId, version: NodeReport | null): Effect.Effect<Compared> =>
       Effect.gen(function* () {

@@ -97,10 +97,14 @@ export interface ConfigRendererShape {
 export interface ConfigChange {
   /** Another base, unvalidated. */
   readonly base?: unknown
-  /** Other labels and overlays, both of them, unvalidated. */
-  readonly overlays?: { readonly labels?: unknown; readonly overlays?: unknown } | undefined
+  /** Other labels, unvalidated. */
+  readonly labels?: unknown
+  /** Other overlays, unvalidated. */
+  readonly overlays?: unknown
   /** Other overlays by node, unvalidated; null takes a node's overlay away. */
   readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
+  /** Nodes that `nodes` does not name lose theirs. */
+  readonly onlyNodes?: boolean | undefined
 }
 
 export interface ConfigPreview {

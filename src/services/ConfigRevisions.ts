@@ -22,13 +22,13 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type ConfigIssue, InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
+import { type ConfigIssue, InvalidConfig } from "../mediamtx/ConfigIssue.js"
 import { sha256 } from "./AuthPolicy/Sha256.js"
 import { ConfigSource, type ConfigSourceShape } from "./ConfigSource.js"
 import { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
 import { type DocumentChange, diffDocuments } from "./FleetDiff.js"
 import { FleetDocument, readNodes } from "./FleetDocument.js"
-import { judgeInSteps, makeValidators } from "./internal/configSource.js"
+import { inDocument, judgeInSteps, makeValidators } from "./internal/configSource.js"
 import type { NodeId } from "./NodeId.js"
 import { RevisionInfo } from "./RevisionInfo.js"
 
@@ -224,16 +224,6 @@ export const documentOf = (fleet: FleetConfig): FleetDocument => ({
 
 const nothing: FleetDocument = { base: {} }
 
-/** Where the issues of a base are is told from those of overlays and nodes by what the field begins with. */
-const placed = (node: NodeId | undefined, error: InvalidConfig): InvalidConfig =>
-  new InvalidConfig({
-    issues: error.issues.map((issue) =>
-      issue.field[0] === "overlays" || issue.field[0] === "labels"
-        ? issue
-        : makeIssue({ ...issue, field: [...(node === undefined ? ["base"] : ["nodes", node]), ...issue.field] })
-    )
-  })
-
 /** The service over a store. Fails when the newest revision can't be read, or is not valid for this version. */
 export const make = (
   options: ConfigRevisionsOptions = {}
@@ -286,7 +276,7 @@ export const make = (
           overlays: Either.right({ labels: config.labels, overlays: config.overlays }),
           nodes: new Map([...nodes].map(([node, overlay]) => [node, Either.right(overlay)])),
           known,
-          explain: placed
+          explain: inDocument
         })
         const issues = verdict.refusals.flatMap((refusal) => (refusal._tag === "InvalidConfig" ? refusal.issues : []))
         return verdict.config === undefined || issues.length > 0 ? yield* new InvalidConfig({ issues }) : verdict.config

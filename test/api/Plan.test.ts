@@ -171,6 +171,88 @@ describe("POST /plan", () => {
     })
   )
 
+  const overlaid = {
+    config: { hls: true, paths: { cam: {}, door: {} } },
+    labels: { "eu-*": { region: "eu" }, "us-*": { region: "us" } },
+    overlays: [{ name: "europe", nodes: "region=eu", config: { rtmp: false } }]
+  }
+  const nodes = ["eu-1", "eu-2", "us-1"]
+  const outcomes = (plan: typeof ConfigPlan.Encoded) =>
+    Object.fromEntries(plan.nodes.map(({ node, outcome }) => [node, outcome]))
+
+  it.scoped("plans labels and overlays, each node with those that select it", () =>
+    Effect.gen(function* () {
+      const { beat, plan } = yield* world(overlaid)
+      for (const node of nodes) {
+        const door = node === "us-1" ? "rtmpConn" : "srtConn"
+        yield* beat(node, [path("cam", "rtspSession", reader("r1")), path("door", door, reader("r2"))])
+      }
+      const europe = yield* plan({
+        overlays: [...overlaid.overlays, { name: "limit", nodes: "region=eu", paths: "c*", config: { maxReaders: 5 } }]
+      })
+      assert.deepStrictEqual(outcomes(europe), { "eu-1": "reloads", "eu-2": "reloads", "us-1": "unchanged" })
+      assert.deepStrictEqual(europe.drops, { nodes: 2, streams: 2, readers: 2, connections: 0 })
+      assert.deepStrictEqual(
+        europe.nodes[0]?.impact?.paths.map(({ because, outcome, path }) => [path, outcome, because]),
+        [
+          ["cam", "recreated", ["paths.cam.maxReaders"]],
+          ["door", "untouched", []]
+        ]
+      )
+
+      // Labels alone: the overlays that are there take hold of other nodes.
+      const moved = yield* plan({ labels: { "us-1": { region: "eu" } } })
+      assert.deepStrictEqual(
+        moved.nodes.map(({ impact, node }) => [node, impact?.drops.streams, impact?.changes]),
+        [
+          ["us-1", 1, [{ field: "rtmp", before: true, after: false, reload: "rtmp" }]],
+          ["eu-1", 0, [{ field: "rtmp", before: false, after: true, reload: "rtmp" }]],
+          ["eu-2", 0, [{ field: "rtmp", before: false, after: true, reload: "rtmp" }]]
+        ]
+      )
+      const kept = yield* plan({ labels: overlaid.labels })
+      assert.deepStrictEqual(new Set(Object.values(outcomes(kept))), new Set(["unchanged"]))
+
+      // A new base comes under the overlays that stay.
+      const under = yield* plan({ base: { paths: { cam: {}, door: {} }, hls: true, rtmp: false } })
+      assert.deepStrictEqual(outcomes(under), { "eu-1": "unchanged", "eu-2": "unchanged", "us-1": "reloads" })
+    })
+  )
+
+  it.scoped("plans a whole config in place of what is in force, as PUT /config would take it", () =>
+    Effect.gen(function* () {
+      const { beat, plan, post } = yield* world({ ...overlaid, nodes: { "eu-2": { rtmp: true } } })
+      for (const node of nodes) yield* beat(node, [path("door", "rtmpConn", reader("r2"))])
+      const { config: base, ...rest } = overlaid
+      assert.deepStrictEqual(outcomes(yield* plan({ config: { base, ...rest, nodes: { "eu-2": { rtmp: true } } } })), {
+        "eu-1": "unchanged",
+        "eu-2": "unchanged",
+        "us-1": "unchanged"
+      })
+      // What it does not name is gone: here the node's own, and the overlay.
+      const bare = yield* plan({ config: { base: { ...base, rtmp: false } } })
+      assert.deepStrictEqual(outcomes(bare), { "eu-1": "unchanged", "eu-2": "reloads", "us-1": "reloads" })
+      assert.deepStrictEqual(bare.drops, { nodes: 2, streams: 2, readers: 2, connections: 0 })
+
+      const refused = yield* post("/plan", {
+        config: { base: { bogus: 1 }, overlays: [{ name: "o", config: { logLevl: "x" } }] }
+      })
+      assert.strictEqual(refused.status, 400)
+      assert.deepStrictEqual(
+        refused.json().issues.map(({ field }: { readonly field: string }) => field),
+        ["config.base.bogus"]
+      )
+      const both = yield* post("/plan", { config: { base }, base, nodes: {} })
+      assert.deepStrictEqual(
+        both.json().issues.map(({ field, message }: Record<string, string>) => [field, message]),
+        [
+          ["base", "stands beside config"],
+          ["nodes", "stands beside config"]
+        ]
+      )
+    })
+  )
+
   it.scoped("refuses what is not valid with every issue and its place", () =>
     Effect.gen(function* () {
       const { post } = yield* world(value)
@@ -205,6 +287,18 @@ describe("POST /plan", () => {
         ["is not a node id"]
       )
       yield* issues({ base: 7 })
+      const overlays = yield* issues({
+        labels: { "eu-*": { region: "eu" } },
+        overlays: [{ name: "europe", nodes: "region=eu", config: { logLevl: "warn" } }]
+      })
+      assert.deepStrictEqual(
+        overlays.map(({ expected, field }) => [field, expected.includes("did you mean logLevel?")]),
+        [["overlays[0].config.logLevl", true]]
+      )
+      assert.deepStrictEqual(
+        (yield* issues({ overlays: [{ name: "x", nodes: "region=", config: {} }] })).map(({ field }) => field),
+        ["overlays[0].nodes"]
+      )
     })
   )
 

@@ -57,6 +57,34 @@ describe("revisions of the config", () => {
     expect(diff).toMatchObject({ code: 0, stdout: "~ overlays.europe.config.logLevel  warn -> error\n" })
   })
 
+  it("plan other overlays, or a whole config, with what each node gets by its labels", async () => {
+    const overlays = join(cwd, "overlays.yml")
+    writeFileSync(
+      overlays,
+      "labels:\n  eu-*: { region: eu }\noverlays:\n  - name: europe\n    nodes: region=eu\n    config:\n      logLevel: debug\n"
+    )
+    const named = await run(["plan", overlays, "--node", "eu-1"])
+    expect(named).toMatchObject({ code: 0, stderr: "" })
+    expect(named.stdout).toMatch(/^eu-1 \(has never called\).*\n {2}~ logLevel +error -> debug$/m)
+    expect((await run(["plan", overlays, "--node", "us-1"])).stdout).toMatch(/^no change/)
+    // Nobody has called: a made-up node stands for those that the pattern fits.
+    const offline = await run(["plan", overlays, "--offline"])
+    expect(offline).toMatchObject({ code: 3, stderr: "" })
+    expect(offline.stdout).toMatch(/^eu-x.*\n {2}~ logLevel +error -> debug$/m)
+
+    writeFileSync(overlays, "overlays:\n  - name: europe\n    config:\n      logLevl: debug\n")
+    for (const args of [[], ["--offline"]]) {
+      const bad = await run(["plan", overlays, ...args])
+      expect(bad).toMatchObject({ code: 1, stdout: "" })
+      expect(bad.stderr).toContain(`${overlays}:4:7: error: overlays[0].config.logLevl: `)
+    }
+
+    // The folder is what it was at the start: base and overlays have been edited since.
+    const whole = await run(["plan", config, "--node", "eu-1"])
+    expect(whole.stdout).toMatch(/^~ paths\.cam\.maxReaders +7 -> 0$/m)
+    expect(whole.stdout).toMatch(/logLevel +error -> warn$/m)
+  })
+
   it("go back, and explain where a value comes from", async () => {
     const back = await run(["rollback", "1", "--json"])
     expect(JSON.parse(back.stdout)).toMatchObject({ created: true, revision: { revision: 4, restores: 1 } })

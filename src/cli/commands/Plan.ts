@@ -1,5 +1,5 @@
 /**
- * `plan NEW`: what another base config would do to the nodes, before anybody gets it.
+ * `plan NEW`: what another config would do to the nodes, before anybody gets it.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -7,15 +7,17 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { DataFolderError } from "../../adapters/node/DataFolder.js"
+import { invalidDocument } from "../../api/RequestIssues.js"
 import type { CommandTextError } from "../../mediamtx/CommandText.js"
 import * as ConfigPlan from "../../services/ConfigPlan.js"
-import { ConfigRenderer } from "../../services/ConfigRenderer.js"
+import { type ConfigChange, ConfigRenderer } from "../../services/ConfigRenderer.js"
 import type { ConfigSourceError } from "../../services/ConfigSource.js"
 import type { NodeId } from "../../services/NodeId.js"
 import { keyOf, nodeIdOf, settingsOf } from "../Access.js"
 import { checkConfigText, formatChecked, summary } from "../CheckedConfig.js"
 import { CliError, failed } from "../CliError.js"
-import { inputName, readInput } from "../InputFile.js"
+import * as FleetInput from "../FleetInput.js"
+import { inputName } from "../InputFile.js"
 import * as OfflineRenderer from "../OfflineRenderer.js"
 import { Output, paint } from "../Output.js"
 import { couldDrop, planText, possibleVerdict, verdict } from "../PlanText.js"
@@ -32,28 +34,40 @@ export interface PlanOptions extends Flags {
 
 const encode = Schema.encodeSync(ConfigPlan.ConfigPlan)
 
-const askManager = (options: PlanOptions, text: string, node: NodeId | undefined) =>
+const askManager = (options: PlanOptions, input: FleetInput.FleetInput, node: NodeId | undefined) =>
   Effect.gen(function* () {
     const remote = yield* Remote.connect(options)
+    const { config } = input
     return yield* remote.client.plan
-      .plan({ payload: { base: text, ...(node !== undefined && { node }) } })
-      .pipe(Effect.mapError(Remote.explain(remote.base)))
+      .plan({
+        payload: {
+          ...(config._tag === "whole" ? { config: config.document } : config.sections),
+          ...(node !== undefined && { node })
+        }
+      })
+      .pipe(
+        Effect.catchTag("InvalidRequest", (error) => FleetInput.refused(input, error)),
+        Effect.mapError((error) => (error._tag === "CliError" ? error : Remote.explain(remote.base)(error)))
+      )
   }).pipe(Effect.provide(Remote.layerHttp))
 
-const planHere = (options: PlanOptions, base: unknown, node: NodeId | undefined) =>
+const planHere = (options: PlanOptions, input: FleetInput.FleetInput, node: NodeId | undefined) =>
   Effect.gen(function* () {
     const settings = yield* settingsOf(options)
     const key = yield* keyOf(settings)
     return yield* Effect.provide(
       Effect.gen(function* () {
         const renderer = yield* ConfigRenderer
-        const change = { base }
-        const own = (yield* renderer.preview?.(change) ?? Effect.succeed(undefined))?.before.nodes.keys() ?? []
-        const nodes = [...(node === undefined ? own : [node])].map((id) => ({ id, record: undefined }))
+        const { config } = input
+        const change: ConfigChange =
+          config._tag === "whole" ? yield* ConfigPlan.replaceBy(config.document) : config.sections
+        const preview = yield* renderer.preview?.(change) ?? Effect.succeed(undefined)
+        const imagined = preview === undefined ? [] : ConfigPlan.imaginedNodes(preview)
+        const nodes = (node === undefined ? imagined : [node]).map((id) => ({ id, record: undefined }))
         return yield* ConfigPlan.plan(renderer, { change, nodes, snapshot: undefined })
       }).pipe(
         Effect.catchTags({
-          InvalidConfig: ({ message }) => failed(message),
+          InvalidConfig: (error) => FleetInput.refused(input, invalidDocument(error)),
           PlanNotSupported: ({ message }) => failed(message)
         })
       ),
@@ -71,16 +85,14 @@ export const plan = (
   Effect.gen(function* () {
     const output = yield* Output
     const node = Option.isNone(options.node) ? undefined : yield* nodeIdOf(options.node.value, "--node")
-    const text = yield* readInput(options.file)
-    const checked = checkConfigText(inputName(options.file), text)
-    // Said here, where the lines are at hand, and in the words of `validate`.
-    if (checked.issues.length > 0) yield* output.note(formatChecked(checked, output.noteColor).trimEnd())
-    if (checked.errors > 0 || checked.document === undefined) {
-      return yield* failed(`${checked.file}: ${summary(checked)}; nothing was planned`)
+    const input = yield* FleetInput.read(options.file)
+    if (input.baseText !== undefined) {
+      const checked = checkConfigText(inputName(options.file), input.baseText)
+      // Said here, where the lines are at hand, and in the words of `validate`.
+      if (checked.issues.length > 0) yield* output.note(formatChecked(checked, output.noteColor).trimEnd())
+      if (checked.errors > 0) return yield* failed(`${checked.file}: ${summary(checked)}; nothing was planned`)
     }
-    const found = options.offline
-      ? yield* planHere(options, checked.document.value, node)
-      : yield* askManager(options, text, node)
+    const found = yield* options.offline ? planHere(options, input, node) : askManager(options, input, node)
     const drops = options.offline ? couldDrop(found) : found.drops.nodes > 0
     const line = options.offline ? possibleVerdict(found) : verdict(found)
     if (options.json) {

@@ -2,26 +2,19 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { InvalidConfig } from "../../mediamtx/ConfigIssue.js"
+import type { ConfigChange } from "../ConfigRenderer.js"
 import type { FleetConfig } from "../FleetConfig.js"
 import type { NodeId } from "../NodeId.js"
-import { judgeInSteps, makeValidators, underNode } from "./configSource.js"
+import { inDocument, judgeInSteps, makeValidators } from "./configSource.js"
 
 /**
- * The fleet's config after the change. `InvalidConfig` when what is new in it is not valid. An overlay that stays, but is
+ * The fleet's config after the change. `InvalidConfig`, with fields as in a FleetDocument, when what is new is not valid. An overlay that stays, but is
  * not valid with the new base, is no error: its node is among the `refused`, as it would be in the source.
  */
-export const judgeChange = (
-  before: FleetConfig,
-  change: {
-    readonly base?: unknown
-    readonly overlays?: { readonly labels?: unknown; readonly overlays?: unknown } | undefined
-    readonly nodes?: ReadonlyMap<NodeId, unknown> | undefined
-  },
-  known?: Iterable<NodeId>
-): Effect.Effect<FleetConfig, InvalidConfig> =>
+export const judgeChange = (before: FleetConfig, change: ConfigChange): Effect.Effect<FleetConfig, InvalidConfig> =>
   Effect.gen(function* () {
     const given = change.nodes ?? new Map<NodeId, unknown>()
-    const overlays = new Map<NodeId, unknown>(before.nodes)
+    const overlays = new Map<NodeId, unknown>(change.onlyNodes === true ? [] : before.nodes)
     for (const [node, overlay] of given) {
       if (overlay === null) overlays.delete(node)
       else overlays.set(node, overlay)
@@ -29,11 +22,13 @@ export const judgeChange = (
     const refusals: Array<InvalidConfig> = []
     const verdict = yield* judgeInSteps(makeValidators(), before, {
       base: Either.right(change.base === undefined ? before.base : change.base),
-      overlays: Either.right(change.overlays ?? { labels: before.labels, overlays: before.overlays }),
-      known,
+      overlays: Either.right({
+        labels: change.labels === undefined ? before.labels : change.labels,
+        overlays: change.overlays === undefined ? before.overlays : change.overlays
+      }),
       nodes: new Map([...overlays].map(([node, overlay]) => [node, Either.right(overlay)])),
       explain: (node, error) => {
-        const placed = underNode(node, error)
+        const placed = inDocument(node, error)
         // What is kept was good with what was in force: that it no longer is, is for its node to suffer, not for the change.
         if (node === undefined || given.has(node)) refusals.push(placed)
         return placed
@@ -44,6 +39,10 @@ export const judgeChange = (
     }
     // Those that the source has refused already: what they hold is not known here, so they stay refused.
     const refused = new Map([...(verdict.config.refused ?? [])])
-    for (const [node, why] of before.refused ?? []) if (!overlays.has(node) && !given.has(node)) refused.set(node, why)
+    if (change.onlyNodes !== true) {
+      for (const [node, why] of before.refused ?? []) {
+        if (!overlays.has(node) && !given.has(node)) refused.set(node, why)
+      }
+    }
     return verdict.config === before ? before : { ...verdict.config, refused }
   })

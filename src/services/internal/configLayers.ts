@@ -63,6 +63,17 @@ export const classOf = (fleet: Layered, node: string): string =>
     .map(({ name }) => name)
     .join("\n")
 
+/** Made-up ids of nodes: one for each way in which labels and overlays tell nodes apart, as far as rules can be tried out. */
+export const sampleNodes = (fleet: Pick<Layered, "labels" | "overlays">): ReadonlyArray<string> => {
+  // Overlays by id alone need samples as well: an id in a selector is a pattern of ids like those of labels.
+  const named = (fleet.overlays ?? []).flatMap(({ nodes: selector }) =>
+    [...(selector ?? "").matchAll(/node\s*!?=\s*([^,]*)/g)].flatMap(([, ids = ""]) =>
+      ids.split("|").map((id) => id.trim())
+    )
+  )
+  return sampleIds({ ...fleet.labels, ...Object.fromEntries(named.filter((id) => id !== "").map((id) => [id, {}])) })
+}
+
 /**
  * The overlays of every class that a node may belong to, without the base alone: as far as rules of labels can be tried out,
  * and for the nodes that are named.
@@ -73,19 +84,8 @@ export const classesOf = (
 ): ReadonlyArray<ReadonlyArray<ConfigOverlay>> => {
   if (fleet.overlays === undefined || fleet.overlays.length === 0) return none
   const found = new Map<string, ReadonlyArray<ConfigOverlay>>()
-  // Overlays by id alone need samples as well: an id in a selector is a pattern of ids like those of labels.
-  const named = fleet.overlays.flatMap(({ nodes: selector }) =>
-    [...(selector ?? "").matchAll(/node\s*!?=\s*([^,]*)/g)].flatMap(([, ids = ""]) =>
-      ids.split("|").map((id) => id.trim())
-    )
-  )
-  const rules: LabelRules = {
-    ...fleet.labels,
-    ...Object.fromEntries(named.filter((id) => id !== "").map((id) => [id, {}]))
-  }
-  const real: LabelRules = fleet.labels ?? {}
-  for (const id of [...sampleIds(rules), ...fleet.nodes.keys(), ...nodes]) {
-    const overlays = overlaysOf({ labels: real, overlays: fleet.overlays }, id)
+  for (const id of [...sampleNodes(fleet), ...fleet.nodes.keys(), ...nodes]) {
+    const overlays = overlaysOf(fleet, id)
     if (overlays.length > 0) found.set(overlays.map(({ name }) => name).join("\n"), overlays)
   }
   return [...found.values()]

@@ -317,6 +317,16 @@ export const combine = (origin: string, refusals: ReadonlyArray<Refusal>): Refus
   return new ConfigSourceError({ origin, message: refusals.map((refusal) => refusal.message).join("\n") })
 }
 
+/** Issues as they are called in a document: what a field begins with tells which section it is of. */
+export const inDocument = (node: NodeId | undefined, error: InvalidConfig): InvalidConfig =>
+  new InvalidConfig({
+    issues: error.issues.map((issue) =>
+      issue.field[0] === "overlays" || issue.field[0] === "labels"
+        ? issue
+        : makeIssue({ ...issue, field: [...(node === undefined ? ["base"] : ["nodes", node]), ...issue.field] })
+    )
+  })
+
 /** The issues of an overlay that was given as a value: below `nodes.ID`. */
 export const underNode = (node: NodeId | undefined, error: InvalidConfig): InvalidConfig =>
   node === undefined
