@@ -32,6 +32,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { AuthAction, AuthProtocol } from "../mediamtx/AuthRequest.js"
 import { REDACTED } from "../mediamtx/QueryString.js"
+import { isUndecided, undecided } from "./AuthPolicy/Undecided.js"
 import type { NodeId } from "./NodeId.js"
 
 /**
@@ -208,7 +209,7 @@ const andThen = (deciding: Deciding, f: (decision: AuthDecision) => Deciding): D
   return decision === undefined ? Effect.flatMap(toEffect(deciding), (late) => toEffect(f(late))) : f(decision)
 }
 
-const CRASHED = AuthDecision.Deny({ reason: "the policy failed; the manager's log says why" })
+const CRASHED = undecided(AuthDecision.Deny({ reason: "the policy failed; the manager's log says why" }))
 
 const secretsOf = ({ password, query, token }: AuthRequest): ReadonlyArray<string> =>
   [password, token, query].map(Redacted.value)
@@ -308,7 +309,7 @@ const LONGEST_TIMER = 2 ** 31 - 1
 const ALLOWED = AuthDecision.Allow({ reason: "the auth function allows it" })
 const allowedNow = Effect.succeed(ALLOWED)
 const DENIED = AuthDecision.Deny({ reason: "the auth function denies it" })
-const FAILED = AuthDecision.Deny({ reason: "the auth function failed; the manager's log says why" })
+const FAILED = undecided(AuthDecision.Deny({ reason: "the auth function failed; the manager's log says why" }))
 
 /**
  * What an answer decides.
@@ -442,7 +443,7 @@ export const fromFunction = (
  * @category constructors
  */
 export const tooLate = (duration: Duration.Duration): AuthDecision =>
-  AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` })
+  undecided(AuthDecision.Deny({ reason: `no decision within ${Duration.format(duration)}` }))
 
 /** Disconnected: a policy that can't be interrupted must not hold the answer back. */
 const within = (effect: Effect.Effect<AuthDecision>, duration: Duration.Duration): Effect.Effect<AuthDecision> =>
@@ -523,8 +524,12 @@ export const any = (policies: ReadonlyArray<AuthPolicyShape>): Policy =>
     : sequence(
         policies,
         (decision) => decision._tag === "Allow",
-        (decisions) =>
-          decisions.find((decision) => decision._tag === "Ask") ?? AuthDecision.Deny({ reason: joinReasons(decisions) })
+        (decisions) => {
+          const ask = decisions.find((decision) => decision._tag === "Ask")
+          if (ask !== undefined) return ask
+          const denial = AuthDecision.Deny({ reason: joinReasons(decisions) })
+          return decisions.some(isUndecided) ? undecided(denial) : denial
+        }
       )
 
 /**

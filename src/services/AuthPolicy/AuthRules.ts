@@ -53,6 +53,7 @@ import * as IpSet from "./IpSet.js"
 import * as PasswordCheck from "./PasswordCheck.js"
 import * as PathPattern from "./PathPattern.js"
 import * as Secret from "./Secret.js"
+import { undecided } from "./Undecided.js"
 
 /** Whom a rule is for. */
 type Audience =
@@ -175,8 +176,8 @@ const obstacle = (rule: Rule, request: PlainAuthRequest, address: IpSet.Address)
 }
 
 const NO_TOKEN = AuthDecision.Deny({ reason: "no user has this token" })
-const BUSY = AuthDecision.Deny({ reason: "too many passwords are being checked" })
-const NO_ARGON2 = AuthDecision.Deny({ reason: "the password's argon2 hash can't be checked here" })
+const BUSY = undecided(AuthDecision.Deny({ reason: "too many passwords are being checked" }))
+const NO_ARGON2 = undecided(AuthDecision.Deny({ reason: "the password's argon2 hash can't be checked here" }))
 
 /** Finds out who asks; a decision means: not who they say they are. */
 const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck) => {
