@@ -128,7 +128,12 @@ const asking = <Path extends string, Node extends string | undefined>(
     return Effect.as(reporter.decide(AuthPolicy.fromPlain(plain)), decision)
   }
 
-  return (question: AuthQuestion<Path, Node>, request: AuthPolicy.PlainAuthRequest): Deciding | Promise<Deciding> => {
+  /** `settle` is given the decision, or how to come to it, before the promise of it is kept: one hop less for each call. */
+  return <A>(
+    question: AuthQuestion<Path, Node>,
+    request: AuthPolicy.PlainAuthRequest,
+    settle: (deciding: Deciding) => A | PromiseLike<A>
+  ): Deciding | Promise<A> => {
     const call = new AuthPolicy.AuthFunctionCall()
     let answer: ReturnType<typeof auth>
     try {
@@ -141,21 +146,23 @@ const asking = <Path extends string, Node extends string | undefined>(
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         call.abort()
-        resolve(late)
+        resolve(settle(late))
       }, millis)
       promise.then(
         (value) => {
           clearTimeout(timer)
-          resolve(answered(value, request))
+          resolve(settle(answered(value, request)))
         },
         (error: unknown) => {
           clearTimeout(timer)
-          resolve(failed(request, error))
+          resolve(settle(failed(request, error)))
         }
       )
     })
   }
 }
+
+const asEffect = (deciding: Deciding): Decision => (Effect.isEffect(deciding) ? deciding : Effect.succeed(deciding))
 
 /** The policy, within its deadline. */
 export const toPolicy = <Path extends string>(
@@ -165,10 +172,10 @@ export const toPolicy = <Path extends string>(
   if (typeof auth !== "function") return AuthPolicy.deadline(deadline)(auth)
   const ask = asking(auth, deadline)
   return AuthPolicy.makeUnsafe((request) => {
-    const deciding = ask(questionOf<Path, string>(request, request.node ?? ""), request)
+    const deciding = ask(questionOf<Path, string>(request, request.node ?? ""), request, asEffect)
     return deciding instanceof Promise
       ? Effect.async((resume) => {
-          deciding.then((late) => resume(Effect.isEffect(late) ? late : Effect.succeed(late)))
+          deciding.then(resume)
         })
       : deciding
   })
@@ -195,7 +202,7 @@ export const toDecider = <Path extends string>(
   const ask = asking(auth, deadline)
   return (node, body) => {
     const request = AuthCall.question(node, body)
-    const deciding = ask(questionOf<Path, string | undefined>(request, node), request)
-    return deciding instanceof Promise ? deciding.then(run) : run(deciding)
+    const deciding = ask(questionOf<Path, string | undefined>(request, node), request, run)
+    return deciding instanceof Promise ? deciding : run(deciding)
   }
 }

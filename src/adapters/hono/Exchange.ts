@@ -46,14 +46,16 @@ export const unread = HotResponse.fromError(
 const encoder = new TextEncoder()
 const notUtf8 = Uint8Array.of(0xff)
 
-const whole = async (c: Context): Promise<HotRequest["body"]> => {
-  // By Hono's own reader: a middleware may have read the body already, and Hono then has it. As text, which is the
-  // quickest, though what is not UTF-8 becomes U+FFFD there: then the text no longer has the length of the body.
-  const text = await c.req.text()
-  if (text.length > BODY_LIMIT) return TooLarge
-  if (!text.includes("\uFFFD")) return text
-  return encoder.encode(text).length === Number(c.req.raw.headers.get("content-length")) ? text : notUtf8
-}
+/**
+ * By Hono's own reader: a middleware may have read the body already, and Hono then has it. As text, which is the quickest,
+ * though what is not UTF-8 becomes U+FFFD there: then the text no longer has the length of the body.
+ */
+const whole = (c: Context, length: string): Promise<HotRequest["body"]> =>
+  c.req.text().then((text) => {
+    if (text.length > BODY_LIMIT) return TooLarge
+    if (!text.includes("\uFFFD")) return text
+    return encoder.encode(text).length === Number(length) ? text : notUtf8
+  })
 
 const piecewise = async (stream: ReadableStream<Uint8Array>): Promise<HotRequest["body"]> => {
   const reader = stream.getReader()
@@ -83,7 +85,7 @@ const piecewise = async (stream: ReadableStream<Uint8Array>): Promise<HotRequest
 export const readBody = (c: Context): Promise<HotRequest["body"]> => {
   const length = c.req.raw.headers.get("content-length")
   // No more can come than was announced: HTTP itself sees to that.
-  if (length !== null) return Number(length) > BODY_LIMIT ? Promise.resolve(TooLarge) : whole(c)
+  if (length !== null) return Number(length) > BODY_LIMIT ? Promise.resolve(TooLarge) : whole(c, length)
   if (c.req.raw.bodyUsed)
     return c.req.arrayBuffer().then((bytes) => (bytes.byteLength > BODY_LIMIT ? TooLarge : new Uint8Array(bytes)))
   const { body } = c.req.raw
@@ -116,13 +118,26 @@ export const addressOf = (c: Context, trustedProxies: number): string | undefine
     : clientAddress(direct ?? undefined, c.req.raw.headers.get("x-forwarded-for") ?? undefined, trustedProxies)
 }
 
-/** The request, with its body once it is read. */
-export const hotRequest = (
-  c: Context,
-  query: string,
-  body: HotRequest["body"],
-  address: string | undefined
-): HotRequest => {
-  const { headers, method } = c.req.raw
-  return { method, query, header: (name) => headers.get(name) ?? undefined, address, body }
+/** A class: a literal with functions of its own costs a closure of each for every request. */
+class HonoRequest implements HotRequest {
+  readonly method: string
+  constructor(
+    private readonly context: Context,
+    readonly query: string,
+    readonly body: HotRequest["body"],
+    private readonly trustedProxies: number
+  ) {
+    this.method = context.req.raw.method
+  }
+  header(name: string): string | undefined {
+    return this.context.req.raw.headers.get(name) ?? undefined
+  }
+  /** On Node a system call, which most calls can do without. */
+  get address(): string | undefined {
+    return addressOf(this.context, this.trustedProxies)
+  }
 }
+
+/** The request, with its body once it is read. */
+export const hotRequest = (c: Context, query: string, body: HotRequest["body"], trustedProxies: number): HotRequest =>
+  new HonoRequest(c, query, body, trustedProxies)

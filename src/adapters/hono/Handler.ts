@@ -181,13 +181,15 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     return denied === undefined ? HotResponse.noContent : refuse(denied)
   }
 
+  const late = async (decision: Promise<AuthDecision>, body: AuthRequestBody) => decided(await decision, body)
+
   const auth = (node: NodeId | undefined, request: HotRequest): Reply => {
     const decoded = authBody(request)
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
     if (decide === undefined) return notFound
     const decision = decide(node, body)
-    return decision instanceof Promise ? decision.then((late) => decided(late, body)) : decided(decision, body)
+    return decision instanceof Promise ? late(decision, body) : decided(decision, body)
   }
 
   const give = (c: Context): HotResponse.HotResponse => {
@@ -196,6 +198,22 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     return c.req.raw.method === "HEAD" ? config200.head : config200.ok
   }
   const etag = config200.unchanged.headers[1] ?? ""
+
+  const answered = async (
+    c: Context,
+    answer: (node: NodeId | undefined, request: HotRequest) => Reply,
+    node: NodeId | undefined,
+    query: string
+  ): Promise<Response> => {
+    let body: HotRequest["body"]
+    try {
+      body = await readBody(c)
+    } catch {
+      return send(c, unread)
+    }
+    const reply = answer(node, hotRequest(c, query, body, 0))
+    return send(c, reply instanceof Promise ? await reply : reply)
+  }
 
   const serve = (c: Context, next: () => Promise<void>) => {
     const target = targetOf(c)
@@ -211,14 +229,7 @@ export const handler = <const Paths extends TypedPaths = Record<never, never>>(
     const node = nodeOf(query)
     if (Either.isLeft(node)) return send(c, refuse(node.left))
     if (path === "/") return send(c, give(c))
-    const answer = path === "/auth" ? auth : hooks
-    return readBody(c).then(
-      (body) => {
-        const reply = answer(node.right, hotRequest(c, text, body, undefined))
-        return reply instanceof Promise ? reply.then((hot) => send(c, hot)) : send(c, reply)
-      },
-      () => send(c, unread)
-    )
+    return answered(c, path === "/auth" ? auth : hooks, node.right, text)
   }
 
   const app = new Hono()

@@ -340,10 +340,10 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
   }
 
   const answer = (c: HonoContext, running: Running, route: HotRoute, query: string) => {
-    const address = addressOf(c, trustedProxies)
-    if (route._tag === "Config") return finish(c, running, running.hot.answer(route, hotRequest(c, query, "", address)))
+    if (route._tag === "Config")
+      return finish(c, running, running.hot.answer(route, hotRequest(c, query, "", trustedProxies)))
     return readBody(c).then(
-      (body) => finish(c, running, running.hot.answer(route, hotRequest(c, query, body, address))),
+      (body) => finish(c, running, running.hot.answer(route, hotRequest(c, query, body, trustedProxies))),
       () => send(c, unread)
     )
   }

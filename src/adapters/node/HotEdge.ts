@@ -38,6 +38,19 @@ export const clientAddress = (request: IncomingMessage, trustedProxies: number):
   )
 }
 
+/**
+ * The first header of that lower-case name, from the list that the parser made: the first look at `headers` puts an object
+ * together of all of them, which costs more than an answer needs.
+ */
+const rawHeader = (request: IncomingMessage, name: string): string | undefined => {
+  const raw = request.rawHeaders
+  for (let i = 0; i < raw.length; i += 2) {
+    const key = raw[i]
+    if (key !== undefined && key.length === name.length && key.toLowerCase() === name) return raw[i + 1]
+  }
+  return undefined
+}
+
 const send = (response: ServerResponse, hot: HotResponse): void => {
   if (response.destroyed) return
   // A flat list of names and values is the one form of headers that node:http takes without copying.
@@ -100,8 +113,7 @@ class NodeRequest implements HotRequest {
     this.method = incoming.method ?? "GET"
   }
   header(name: string): string | undefined {
-    const value = this.incoming.headers[name]
-    return typeof value === "object" ? value[0] : value
+    return rawHeader(this.incoming, name)
   }
   /** A system call, which most calls can do without. */
   get address(): string | undefined {
@@ -148,7 +160,7 @@ export const make = (
       }
       const query = at === -1 ? "" : url.slice(at + 1)
       if (route._tag === "Config") answer(route, query, "", request, response)
-      else if (Number(request.headers["content-length"] ?? "0") > BODY_LIMIT) {
+      else if (Number(rawHeader(request, "content-length") ?? "0") > BODY_LIMIT) {
         answer(route, query, TooLarge, request, response)
       } else readBody(request, (body) => answer(route, query, body, request, response))
     }
