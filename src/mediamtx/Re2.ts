@@ -1,13 +1,15 @@
 /**
- * Go's regular expressions. The one module that knows the engine, so that it can be replaced or left out of a bundle.
+ * Go's regular expressions. The one module that knows the engine, so that it can be replaced.
  *
  * JavaScript's own engine is no substitute: it takes look-around that MediaMTX refuses, refuses `(?i)` inside a pattern
- * that MediaMTX takes, and can be made to hang by a hostile path name, where RE2 is linear.
+ * that MediaMTX takes, and can be made to hang by a hostile path name, where RE2 is linear. The engine is our own because a
+ * complete one, with tables of Unicode, is a fifth of a Worker; tests compare it with one.
  *
  * @since 0.1.0
  */
-import { RE2JS } from "re2js"
 import { type FieldType, problem, textWith } from "./FieldType.js"
+import { makeMatcher } from "./Re2Program.js"
+import { parseRe2, Re2SyntaxError } from "./Re2Syntax.js"
 
 /**
  * A compiled pattern.
@@ -23,17 +25,19 @@ export interface Re2 {
 
 const compile = (source: string): Re2 | string => {
   try {
-    const pattern = RE2JS.compile(source)
+    const { groups, root } = parseRe2(source)
+    // Most patterns are only checked.
+    let matcher: Re2["match"] | undefined
     return {
       source,
       match: (text: string) => {
-        const matcher = pattern.matcher(text)
-        if (!matcher.find()) return undefined
-        return Array.from({ length: matcher.groupCount() + 1 }, (_, index) => matcher.group(index) ?? "")
+        matcher ??= makeMatcher(root, groups)
+        return matcher(text)
       }
     }
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause)
+    if (cause instanceof Re2SyntaxError) return cause.message
+    throw cause
   }
 }
 
