@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { HookBus } from "./HookBus.js"
+import { inOrderOfNodes } from "./internal/inOrderOfNodes.js"
 import { makeWriteBehind } from "./internal/writeBehind.js"
 import { ConfigStatus } from "./NodeEvent.js"
 import type { NodeId } from "./NodeId.js"
@@ -205,10 +206,10 @@ export const make = (
       capacity: 10_000,
       strategy: "sliding"
     })
-    yield* Mailbox.toStream(news).pipe(
-      Stream.runForEach(({ before, node, now }) =>
-        bus
-          .publish(node, {
+    yield* inOrderOfNodes(news, ({ before, node, now }) =>
+      Effect.catchAll(
+        Effect.asVoid(
+          bus.publish(node, {
             event: "node_config",
             status: now.status,
             previous: before,
@@ -216,14 +217,10 @@ export const make = (
             applied: now.applied,
             ...(now.error === null ? {} : { error: now.error })
           })
-          .pipe(
-            Effect.catchAll((error) =>
-              Effect.logWarning(`the config status of node "${node}" could not be logged`, error)
-            )
-          )
-      ),
-      Effect.forkScoped
-    )
+        ),
+        (error) => Effect.logWarning(`the config status of node "${node}" could not be logged`, error)
+      )
+    ).pipe(Effect.forkScoped)
 
     return NodeConfigs.of({
       unsafeNote: (node, wanted, report) => {

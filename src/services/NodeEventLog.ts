@@ -4,7 +4,6 @@
  * The registry never waits for the bus. While the bus can't be written, changes wait in the registry's buffer for this
  * subscriber (see `NodeRegistry.changes`) and are tried again; beyond that buffer the oldest are lost.
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,13 +11,12 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { HookBus } from "./HookBus.js"
+import { inOrderOfNodes } from "./internal/inOrderOfNodes.js"
 import { type NodeChange, NodeRegistry } from "./NodeRegistry.js"
 
-/** 50 ms, 100 ms, … then every 5 seconds, for as long as the layer lives. */
-const retryPolicy = Schedule.exponential("50 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")))
-
-/** Changes that are handed to the bus at a time: enough for its group commit, few enough to stay in the order of the nodes. */
-const AT_ONCE = 256
+/** After 50 ms, 100 ms, … then every 5 seconds, for as long as the layer lives. */
+const FIRST_PAUSE = "50 millis"
+const retryPolicy = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")))
 
 /** How long the end of the layer waits for the bus to take what is left. */
 const DRAIN_TIME = "3 seconds"
@@ -35,39 +33,28 @@ export const make: Effect.Effect<void, never, HookBus | NodeRegistry | Scope.Sco
   const subscription = yield* Scope.make()
   const mailbox = yield* Scope.extend(registry.subscribe, subscription)
 
-  const publish = (change: NodeChange) =>
-    change.byOther === true
-      ? Effect.void
-      : bus.publish(change.node, change.event).pipe(
-          Effect.tapError((error) =>
-            Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged`, error)
-          ),
-          // A bus that was shut down takes nothing any more.
-          Effect.retry({ schedule: retryPolicy, while: (error) => error.reason !== "Closed" }),
-          Effect.ignore
+  const publish = (change: NodeChange) => {
+    if (change.byOther === true) return Effect.void
+    const once = bus
+      .publish(change.node, change.event)
+      .pipe(
+        Effect.tapError((error) =>
+          Effect.logWarning(`"${change.event.event}" of node "${change.node}" could not be logged`, error)
         )
-
-  const forward = (changes: ReadonlyArray<NodeChange>) => {
-    const byNode = new Map<string, Array<NodeChange>>()
-    for (const change of changes) {
-      const of = byNode.get(change.node)
-      if (of === undefined) byNode.set(change.node, [change])
-      else of.push(change)
-    }
-    return Effect.forEach(byNode.values(), (of) => Effect.forEach(of, publish, { discard: true }), {
-      concurrency: "unbounded",
-      discard: true
-    })
+      )
+    return Effect.catchAll(Effect.asVoid(once), (error) =>
+      // A bus that was shut down takes nothing any more.
+      error.reason === "Closed"
+        ? Effect.void
+        : once.pipe(
+            Effect.retry({ schedule: retryPolicy, while: ({ reason }) => reason !== "Closed" }),
+            Effect.ignore,
+            Effect.delay(FIRST_PAUSE)
+          )
+    )
   }
 
-  const step = Effect.flatMap(mailbox.takeAll, ([messages, done]) => {
-    const changes = Chunk.toReadonlyArray(messages)
-    const slices: Array<ReadonlyArray<NodeChange>> = []
-    for (let i = 0; i < changes.length; i += AT_ONCE) slices.push(changes.slice(i, i + AT_ONCE))
-    return Effect.as(Effect.forEach(slices, forward, { discard: true }), done)
-  })
-
-  const fiber = yield* Effect.forkScoped(Effect.interruptible(Effect.repeat(step, { until: (done) => done })))
+  const fiber = yield* Effect.forkScoped(Effect.interruptible(inOrderOfNodes(mailbox, publish)))
   yield* Effect.addFinalizer(() =>
     Effect.zipRight(
       Scope.close(subscription, Exit.void),

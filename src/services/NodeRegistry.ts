@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Pace } from "./internal/gather.js"
 import * as internal from "./internal/nodeRegistry.js"
 import * as sharedNodes from "./internal/sharedNodes.js"
 import { CommandResult } from "./NodeCommand.js"
@@ -295,9 +296,9 @@ const WRITE_AT_ONCE = 200
 /**
  * Writes down what a registry has changed, without holding it up.
  *
- * Two sets of node ids, each at most as large as the registry: `urgent` is written as soon as the writer is free, all that
- * came up meanwhile in one transaction; `lazy` some time after the first of them came up. A failed write goes back to `lazy`. At the end of the scope
- * everything that is left is written.
+ * Two sets of node ids, each at most as large as the registry: `urgent` is written as soon as the writer is free and nothing
+ * more comes along (a commit costs more than to wait for the calls that the event loop has in hand), `lazy` some time after
+ * the first of them came up. A failed write goes back to `lazy`. At the end of the scope everything that is left is written.
  */
 const makeWriter = Effect.fnUntraced(function* (
   store: NodeStore,
@@ -310,6 +311,7 @@ const makeWriter = Effect.fnUntraced(function* (
   const wake = yield* Effect.makeLatch(false)
   const wakeLazy = yield* Effect.makeLatch(false)
   const lock = yield* Effect.makeSemaphore(1)
+  const pace = new Pace()
 
   const write = (ids: ReadonlyArray<NodeId>) => {
     const upsert: Array<StoredNode> = []
@@ -319,7 +321,7 @@ const makeWriter = Effect.fnUntraced(function* (
       if (node === undefined) remove.push(id)
       else upsert.push(node)
     }
-    return Effect.tapError(store.write(upsert, remove), () =>
+    return Effect.tapError(pace.paced(store.write(upsert, remove)), () =>
       Effect.sync(() => {
         for (const id of ids) lazy.add(id)
         wakeLazy.unsafeOpen()
@@ -366,7 +368,13 @@ const makeWriter = Effect.fnUntraced(function* (
       )
     )
   )
-  yield* wake.await.pipe(Effect.zipRight(wake.close), Effect.zipRight(flushUrgent), Effect.forever, Effect.forkScoped)
+  yield* wake.await.pipe(
+    Effect.zipRight(pace.gathered(() => urgent.size + waiting.length, WRITE_AT_ONCE)),
+    Effect.zipRight(wake.close),
+    Effect.zipRight(flushUrgent),
+    Effect.forever,
+    Effect.forkScoped
+  )
   // Only while there is something to write: a quiet registry wakes nobody.
   yield* wakeLazy.await.pipe(
     Effect.zipRight(wakeLazy.close),

@@ -9,6 +9,9 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { Pace } from "../services/internal/gather.js"
+
+export { turn } from "../services/internal/gather.js"
 
 export interface GroupCommitOptions<In, Out, E> {
   /** Writes a batch, all or nothing, and gives an answer for each item, in order. */
@@ -45,16 +48,6 @@ interface Waiting<In, Out, E> {
   readonly resume: (exit: Exit.Exit<Out, E>) => void
 }
 
-/** Runs `f` when the event loop has gone through the requests that it has in hand. */
-const afterTurn: (f: () => void) => void =
-  typeof setImmediate === "function" ? (f) => void setImmediate(f) : (f) => void setTimeout(f, 0)
-
-/** How many turns a commit waits for more to commit with it: some microseconds each. */
-const MOST_TURNS = 16
-
-/** Waits for the next turn of the event loop. */
-export const turn: Effect.Effect<void> = Effect.async((resume) => afterTurn(() => resume(Effect.void)))
-
 /** When the scope closes: no new items, what is queued is committed and acknowledged, then it ends. */
 export const make = Effect.fnUntraced(function* <In, Out, E>(
   options: GroupCommitOptions<In, Out, E>
@@ -64,6 +57,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
   const maxQueued = options.maxQueued ?? 8192
   const maxQueuedSize = options.maxQueuedSize ?? 16 * 1024 * 1024
   type Item = Waiting<In, Out, E>
+  const pace = new Pace()
 
   // Bounded by `maxQueued` and `maxQueuedSize` (a submit that finds it full fails), owned by the writer fiber below, and
   // drained when the scope closes. A plain array and callbacks: half the cost of a Queue with a Deferred an item.
@@ -76,16 +70,8 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
   /** The finalizer, when it waits for the writer. */
   let idle: (() => void) | undefined
 
-  /**
-   * Goes on when two turns of the event loop have brought nothing more, or after `MOST_TURNS`: callers on new connections
-   * come over several turns (accepted in one, read in the next), and each commit costs far more than a turn.
-   */
-  const gather = (then: () => void, seen = queue.length, quiet = 0, turns = 0): void =>
-    afterTurn(() => {
-      const more = queue.length > seen
-      if (turns >= MOST_TURNS || queue.length >= maxBatch || (!more && quiet >= 1)) then()
-      else gather(then, queue.length, more ? 0 : quiet + 1, turns + 1)
-    })
+  /** Waits for more that can go into the same commit. */
+  const more = (then: () => void): void => pace.gather(() => queue.length, maxBatch, then)
 
   const submit = (item: In, size: number) =>
     Effect.async<Out, E>((resume) => {
@@ -98,7 +84,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
       if (wake !== undefined) {
         const start = wake
         wake = undefined
-        gather(start)
+        more(start)
       }
     })
 
@@ -106,7 +92,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
     busy = false
     if (queue.length > 0) {
       // Left over from a full batch, or came during the commit: let the loop take in what else there is.
-      gather(() => resume(Effect.void))
+      more(() => resume(Effect.void))
     } else {
       wake = () => resume(Effect.void)
       idle?.()
@@ -138,7 +124,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E>(
       const exit = Exit.fail(error)
       for (const { resume } of batch) resume(exit)
     }
-    return options.commit(batch.map(({ item }) => item)).pipe(
+    return pace.paced(options.commit(batch.map(({ item }) => item))).pipe(
       Effect.matchCause({
         onSuccess: (answers) => {
           batch.forEach(({ resume }, index) => {
