@@ -1,7 +1,8 @@
 /** Between MediaMTX's auth call and an AuthPolicy: the question, and what the decision is to the node. */
 import type * as Effect from "effect/Effect"
-import { type AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
+import type { AuthRequestBody } from "../mediamtx/AuthRequest.js"
 import { type AuthDecision, type AuthPolicyShape, fromPlain, type PlainAuthRequest } from "../services/AuthPolicy.js"
+import { outcomeOf } from "../services/DecisionLog.js"
 import type { NodeId } from "../services/NodeId.js"
 import { Forbidden, Unauthorized } from "./ApiError.js"
 
@@ -30,9 +31,13 @@ export const ask = (policy: AuthPolicyShape, request: PlainAuthRequest): AuthDec
  * credentials: wanted where there were none and the protocol can ask.
  */
 export const refusal = (decision: AuthDecision, body: AuthRequestBody): Unauthorized | Forbidden | undefined => {
-  if (decision._tag === "Allow") return undefined
   const anonymous = body.user === "" && body.password === "" && body.token === ""
-  return decision._tag === "Ask" || (anonymous && canPrompt(body.protocol))
-    ? new Unauthorized({ message: decision.reason })
-    : new Forbidden({ message: decision.reason })
+  switch (outcomeOf(decision, anonymous, body.protocol)) {
+    case "allow":
+      return undefined
+    case "ask":
+      return new Unauthorized({ message: decision.reason })
+    case "deny":
+      return new Forbidden({ message: decision.reason })
+  }
 }

@@ -32,6 +32,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { AuthAction, AuthProtocol } from "../mediamtx/AuthRequest.js"
 import { REDACTED } from "../mediamtx/QueryString.js"
+import type { RulesInForce } from "./AuthPolicy/RulesInForce.js"
 import { isUndecided, undecided } from "./AuthPolicy/Undecided.js"
 import type { NodeId } from "./NodeId.js"
 
@@ -110,10 +111,48 @@ export const toPlain = (request: AuthRequest): PlainAuthRequest => ({
  * @category models
  */
 export type AuthDecision = Data.TaggedEnum<{
-  Allow: { readonly reason: string }
-  Deny: { readonly reason: string }
-  Ask: { readonly reason: string }
+  Allow: { readonly reason: string } & DecisionBasis
+  Deny: { readonly reason: string } & DecisionBasis
+  Ask: { readonly reason: string } & DecisionBasis
 }>
+
+/**
+ * What a decision stands on, for the log of decisions. Policies of rules say it; others need not.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DecisionBasis {
+  /** The rule that decided, if one did. */
+  readonly rule?: RuleReference | undefined
+  /** What rules found out about who asks; absent: something else than rules decided. */
+  readonly proof?: Proof | undefined
+}
+
+/**
+ * A rule by its position, from 0, its name, and where it stands in its file (`auth.rules[2]`). The same object as long as
+ * the rules are in force.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RuleReference {
+  readonly index: number
+  readonly name: string | null
+  readonly place: string
+}
+
+/**
+ * Whose secret or token was right; or that it was wrong, and whose it is not, where such a user exists; or that rules
+ * decided without looking.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Proof {
+  readonly kind: "secret" | "token" | "wrong" | "anonymous" | "unchecked"
+  readonly user: string | null
+}
 
 /**
  * @since 0.1.0
@@ -140,6 +179,8 @@ export interface AuthPolicyShape {
    * don't hand the request on. Never throws.
    */
   readonly unsafeDecide?: ((request: PlainAuthRequest) => AuthDecision | Effect.Effect<AuthDecision>) | undefined
+  /** The rules that it goes by, and nothing else, but for what is denied around them. For dry runs. */
+  readonly rules?: RulesInForce | undefined
 }
 
 /**
@@ -179,9 +220,14 @@ export const makeUnsafe = (decide: (request: PlainAuthRequest) => AuthDecision |
   ofPlain(guard(decide, plainSecretsOf))
 
 /** A policy from its two forms, either of which is guarded already. */
-const policyOf = (decide: Ask<AuthRequest>, unsafeDecide: Ask<PlainAuthRequest> | undefined): Policy => ({
+const policyOf = (
+  decide: Ask<AuthRequest>,
+  unsafeDecide: Ask<PlainAuthRequest> | undefined,
+  rules?: RulesInForce
+): Policy => ({
   decide: (request) => toEffect(decide(request)),
   unsafeDecide,
+  rules,
   pipe() {
     // biome-ignore lint/complexity/noArguments: what Pipeable asks for
     return pipeArguments(this, arguments)
@@ -252,12 +298,14 @@ const combined = (
 ): Policy => {
   // A user's own policy may throw or die: it is made to deny before it is combined, so that `any` still asks the others.
   const safe = combine(policies.map((policy) => guard((request: AuthRequest) => policy.decide(request), secretsOf)))
+  // Of several it is not the rules alone that decide.
+  const rules = policies.length === 1 ? policies[0]?.rules : undefined
   const plain: Array<Ask<PlainAuthRequest>> = []
   for (const policy of policies) {
-    if (policy.unsafeDecide === undefined) return policyOf(safe, undefined)
+    if (policy.unsafeDecide === undefined) return policyOf(safe, undefined, rules)
     plain.push(guard(policy.unsafeDecide, plainSecretsOf))
   }
-  return policyOf(safe, combine(plain))
+  return policyOf(safe, combine(plain), rules)
 }
 
 const constant = (decision: AuthDecision): Policy => {

@@ -131,8 +131,9 @@ export const guard = (policy: AuthPolicyShape, tokens: TokenSessionsShape): Auth
       tokens.unsafeNote(request.node, request.id, claims)
     }
   }
-  const { unsafeDecide } = policy
+  const { rules, unsafeDecide } = policy
   return {
+    rules,
     decide: (request) => {
       const claims = claimsIn(toPlain(request))
       if (claims === undefined) return policy.decide(request)

@@ -432,6 +432,7 @@ export const guard: Layer.Layer<AuthPolicy, never, AuthPolicy | Topology> = Laye
     const topology = yield* Topology
     const { unsafeDecide } = policy
     return AuthPolicy.of({
+      rules: policy.rules,
       decide: (request) =>
         topology.decideLink(request, () => Redacted.value(request.password)) ?? policy.decide(request),
       unsafeDecide:

@@ -44,7 +44,9 @@ import {
   layerEffect,
   makeUnsafe,
   type PlainAuthRequest,
-  type Policy
+  type Policy,
+  type Proof,
+  type RuleReference
 } from "../AuthPolicy.js"
 import { equal } from "../Credentials.js"
 import { Argon2, type Argon2Hash } from "./Argon2.js"
@@ -52,6 +54,7 @@ import { type AuthRulesDocument, type AuthRulesInput, decode, InvalidAuthRules }
 import * as IpSet from "./IpSet.js"
 import * as PasswordCheck from "./PasswordCheck.js"
 import * as PathPattern from "./PathPattern.js"
+import type { RulesInForce } from "./RulesInForce.js"
 import * as Secret from "./Secret.js"
 import { undecided } from "./Undecided.js"
 
@@ -68,6 +71,7 @@ type Audience =
 interface Rule {
   readonly index: number
   readonly label: string
+  readonly reference: RuleReference
   readonly denies: boolean
   readonly protocols: ReadonlySet<string> | undefined
   readonly ips: IpSet.IpSet | undefined
@@ -80,11 +84,19 @@ interface User {
   readonly secret: Secret.Secret | undefined
   /** Of the token. */
   readonly digest: string | undefined
+  readonly wrong: Proof
 }
 
-/** The name of who asks; undefined for whoever gave no credentials. */
-type Identity = { readonly _tag: "Identity"; readonly user: string | undefined }
-const ANONYMOUS: Identity = { _tag: "Identity", user: undefined }
+/** The name of who asks; undefined for whoever gave no credentials. And how that is known. */
+interface Identity {
+  readonly _tag: "Identity"
+  readonly user: string | undefined
+  readonly proof: Proof
+}
+const ANONYMOUS: Identity = { _tag: "Identity", user: undefined, proof: { kind: "anonymous", user: null } }
+
+const UNCHECKED: Proof = { kind: "unchecked", user: null }
+const WRONG: Proof = { kind: "wrong", user: null }
 
 const REMEMBERED_PATHS = 4096
 
@@ -111,7 +123,7 @@ const audienceOf = (users: ReadonlyArray<string> | undefined): Audience =>
         names: new Set(users.filter((name) => name !== "any" && name !== "anonymous"))
       }
 
-const includes = (audience: Audience, { user }: Identity): boolean => {
+const includes = (audience: Audience, { user }: Pick<Identity, "user">): boolean => {
   if (audience._tag === "Everyone") return true
   return user === undefined ? audience.anonymous : audience.authenticated || audience.names.has(user)
 }
@@ -175,28 +187,36 @@ const obstacle = (rule: Rule, request: PlainAuthRequest, address: IpSet.Address)
   return undefined
 }
 
-const NO_TOKEN = AuthDecision.Deny({ reason: "no user has this token" })
-const BUSY = undecided(AuthDecision.Deny({ reason: "too many passwords are being checked" }))
-const NO_ARGON2 = undecided(AuthDecision.Deny({ reason: "the password's argon2 hash can't be checked here" }))
+const NO_TOKEN = AuthDecision.Deny({ reason: "no user has this token", proof: WRONG })
+const BUSY = undecided(AuthDecision.Deny({ reason: "too many passwords are being checked", proof: UNCHECKED }))
+const NO_ARGON2 = undecided(
+  AuthDecision.Deny({ reason: "the password's argon2 hash can't be checked here", proof: UNCHECKED })
+)
 
 /** Finds out who asks; a decision means: not who they say they are. */
-const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck) => {
+type Authenticate = (request: PlainAuthRequest) => Identity | AuthDecision | Effect.Effect<Identity | AuthDecision>
+
+const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck): Authenticate => {
   const users = new Map<string, User>()
   const tokens = new Map<string, Identity>()
+  /** By name; and the same users, known by their token. */
   const identities = new Map<string, Identity>()
+  const byTokens = new Map<string, Identity>()
   let slowest: Argon2Hash | undefined
   for (const { name, secret: secretText, token: tokenText } of document.users) {
-    const identity: Identity = { _tag: "Identity", user: name }
+    const identity: Identity = { _tag: "Identity", user: name, proof: { kind: "secret", user: name } }
+    const withToken: Identity = { ...identity, proof: { kind: "token", user: name } }
     const secret = secretText === undefined ? undefined : sure(Secret.parse(secretText))
     const token = tokenText === undefined ? undefined : sure(Secret.parse(tokenText))
     const digest = token?._tag === "Digest" ? token.digest : undefined
-    if (digest !== undefined) tokens.set(digest, identity)
+    if (digest !== undefined) tokens.set(digest, withToken)
     if (secret?._tag === "Argon2") {
       const { argon2 } = secret
       if (slowest === undefined || argon2.memory * argon2.time > slowest.memory * slowest.time) slowest = argon2
     }
-    users.set(name, { name, secret, digest })
+    users.set(name, { name, secret, digest, wrong: { kind: "wrong", user: name } })
     identities.set(name, identity)
+    byTokens.set(name, withToken)
   }
 
   // What a password is compared with where there is nothing to compare it with, so that this takes as long. Nothing gives
@@ -206,12 +226,15 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
   const nobodysHash = slowest === undefined ? undefined : { ...slowest, hash: random(slowest.length) }
 
   const wrong = (request: PlainAuthRequest, user: User | undefined): AuthDecision => {
-    if (user !== undefined) return AuthDecision.Deny({ reason: `wrong password for user ${quote(user.name)}` })
+    if (user !== undefined) {
+      return AuthDecision.Deny({ reason: `wrong password for user ${quote(user.name)}`, proof: user.wrong })
+    }
     // Some put their token or password where the name belongs.
     const { password } = request
     return AuthDecision.Deny({
       reason:
-        password === "" || request.user.includes(password) ? "unknown user" : `unknown user ${quote(request.user)}`
+        password === "" || request.user.includes(password) ? "unknown user" : `unknown user ${quote(request.user)}`,
+      proof: WRONG
     })
   }
 
@@ -242,7 +265,8 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
     const digest = Secret.digest(request.password)
     const isSecret = equal(digest, secret?._tag === "Digest" ? secret.digest : nobodysDigest)
     const isToken = equal(digest, user?.digest ?? nobodysDigest)
-    if (identity !== undefined && (isSecret || isToken)) return identity
+    if (identity !== undefined && (isSecret || isToken))
+      return isSecret ? identity : (byTokens.get(request.user) ?? identity)
     const denial = wrong(request, user)
     if (secret?._tag === "Argon2") return slowly(secret.id, secret.argon2, request, identity, denial)
     return nobodysHash === undefined
@@ -256,7 +280,7 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
     return identity !== undefined && (user === "" || user === identity.user) ? identity : NO_TOKEN
   }
 
-  return (request: PlainAuthRequest): Identity | AuthDecision | Effect.Effect<Identity | AuthDecision> => {
+  return (request) => {
     if (users.size === 0) return ANONYMOUS
     const { password, query, token } = request
     if (request.user !== "" && (password !== "" || token === "")) return byPassword(request)
@@ -279,10 +303,18 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
  * @category constructors
  */
 export const compile = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck): Policy =>
-  makeUnsafe(deciderOf(document, passwords))
+  makeUnsafe(decider(document, makeAuthenticate(document, passwords)))
 
-const deciderOf = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck) => {
-  const authenticate = makeAuthenticate(document, passwords)
+/**
+ * Decides by a document, with whoever `authenticate` says it is; a decision of that stands. `at` is where the document is.
+ *
+ * @internal
+ */
+export const decider = (
+  document: AuthRulesDocument,
+  authenticate: Authenticate,
+  at: ReadonlyArray<string> = ["auth"]
+): ((request: PlainAuthRequest) => AuthDecision | Effect.Effect<AuthDecision>) => {
   const names = document.users.map(({ name }) => name)
 
   const indexes = new Map(AuthAction.literals.map((action) => [action, makeIndex()]))
@@ -290,6 +322,7 @@ const deciderOf = (document: AuthRulesDocument, passwords: PasswordCheck.Passwor
     const compiled: Rule = {
       index,
       label: rule.name === undefined ? `rules[${index}]` : `rules[${index}] ${quote(rule.name)}`,
+      reference: { index, name: rule.name ?? null, place: [...at, `rules[${index}]`].join(".") },
       denies: rule.deny !== undefined,
       protocols: rule.protocols === undefined ? undefined : new Set(rule.protocols),
       ips: rule.ips === undefined ? undefined : IpSet.make(rule.ips.flatMap((text) => parseIpNetwork(text) ?? [])),
@@ -306,7 +339,7 @@ const deciderOf = (document: AuthRulesDocument, passwords: PasswordCheck.Passwor
   const someoneCould = (rules: ReadonlyArray<Rule>): boolean => {
     const denied = rules.filter((rule) => rule.denies)
     const allowed = rules.filter((rule) => !rule.denies)
-    const takes = (audience: Audience, name: string) => includes(audience, { _tag: "Identity", user: name })
+    const takes = (audience: Audience, name: string) => includes(audience, { user: name })
     return names.some(
       (name) =>
         allowed.some(({ audience }) => takes(audience, name)) && !denied.some(({ audience }) => takes(audience, name))
@@ -319,20 +352,32 @@ const deciderOf = (document: AuthRulesDocument, passwords: PasswordCheck.Passwor
     let denial: Rule | undefined
     for (const rule of rules) {
       if (!includes(rule.audience, identity)) continue
-      if (!rule.denies) return AuthDecision.Allow({ reason: `${rule.label} allows ${what(request)} ${who}` })
+      if (!rule.denies) {
+        return AuthDecision.Allow({
+          reason: `${rule.label} allows ${what(request)} ${who}`,
+          rule: rule.reference,
+          proof: identity.proof
+        })
+      }
       denial = rule
       break
     }
     if (identity.user === undefined && someoneCould(rules)) {
       return canPrompt(request.protocol)
-        ? AuthDecision.Ask({ reason: `${what(request)} needs credentials` })
-        : AuthDecision.Deny({ reason: `${what(request)} needs credentials, which ${request.protocol} can't ask for` })
+        ? AuthDecision.Ask({ reason: `${what(request)} needs credentials`, rule: undefined, proof: identity.proof })
+        : AuthDecision.Deny({
+            reason: `${what(request)} needs credentials, which ${request.protocol} can't ask for`,
+            rule: undefined,
+            proof: identity.proof
+          })
     }
     return AuthDecision.Deny({
       reason:
         denial === undefined
           ? `no rule allows ${what(request)} ${who}`
-          : `${denial.label} denies ${what(request)} ${who}`
+          : `${denial.label} denies ${what(request)} ${who}`,
+      rule: denial?.reference,
+      proof: identity.proof
     })
   }
 
@@ -351,13 +396,23 @@ const deciderOf = (document: AuthRulesDocument, passwords: PasswordCheck.Passwor
       if (problem === undefined) {
         // Nobody's password can change this, so nobody's is checked.
         if (rule.denies && rule.audience._tag === "Everyone") {
-          return AuthDecision.Deny({ reason: `${rule.label} denies ${what(request)}` })
+          return AuthDecision.Deny({
+            reason: `${rule.label} denies ${what(request)}`,
+            rule: rule.reference,
+            proof: UNCHECKED
+          })
         }
         rules.push(rule)
         allows ||= !rule.denies
       } else if (!rule.denies) missed ??= `${rule.label} would allow ${what(request)}, but not ${problem}`
     }
-    if (!allows) return AuthDecision.Deny({ reason: missed ?? `no rule allows ${what(request)}` })
+    if (!allows) {
+      return AuthDecision.Deny({
+        reason: missed ?? `no rule allows ${what(request)}`,
+        rule: undefined,
+        proof: UNCHECKED
+      })
+    }
 
     const found = authenticate(request)
     if (Effect.isEffect(found)) {
@@ -435,21 +490,45 @@ export const makeReplaceable = (
     const at = options.at ?? ["auth"]
     const argon2 = yield* Argon2
     const passwords = yield* PasswordCheck.make(options)
-    const load = (next: unknown) =>
+    const clock = yield* Effect.clock
+    const check: RulesInForce["check"] = (next, stands = at) =>
       Effect.gen(function* () {
-        const document = yield* decode(next, at)
-        yield* probe(document, at)
-        return deciderOf(document, passwords)
+        const document = yield* decode(next, stands)
+        yield* probe(document, stands)
+        return document
       }).pipe(Effect.provideService(Argon2, argon2))
-    let current = yield* load(input)
+    const compiled = (document: AuthRulesDocument) => decider(document, makeAuthenticate(document, passwords), at)
+    let document = yield* check(input)
+    let current = compiled(document)
+    /** When users were changed: as many as there ever were in one process. */
+    const changed = new Map<string, number>()
+    let anyChanged: number | undefined
+    const rules: RulesInForce = {
+      document: () => document,
+      check,
+      changedAt: (user) => changed.get(user),
+      anyChangedAt: () => anyChanged
+    }
     return {
-      policy: makeUnsafe((request) => current(request)),
+      policy: { ...makeUnsafe((request) => current(request)), rules },
       replace: (next) =>
-        Effect.map(load(next), (policy) => {
-          current = policy
+        Effect.map(check(next), (after) => {
+          const names = usersThatDiffer(document, after)
+          if (names.length > 0) anyChanged = clock.unsafeCurrentTimeMillis()
+          for (const name of names) changed.set(name, clock.unsafeCurrentTimeMillis())
+          current = compiled(after)
+          document = after
         })
     }
   })
+
+const usersThatDiffer = (before: AuthRulesDocument, after: AuthRulesDocument): ReadonlyArray<string> => {
+  const secrets = (document: AuthRulesDocument) =>
+    new Map(document.users.map(({ name, secret, token }) => [name, JSON.stringify([secret, token])]))
+  const one = secrets(before)
+  const other = secrets(after)
+  return [...new Set([...one.keys(), ...other.keys()])].filter((name) => one.get(name) !== other.get(name))
+}
 
 /**
  * The policy of a document, see {@link AuthRulesDocument}. It holds the password checks of its scope.
