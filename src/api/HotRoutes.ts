@@ -31,6 +31,7 @@ import { isNodeId, type NodeId } from "../services/NodeId.js"
 import { Heartbeat, NodeRegistry, type Observation } from "../services/NodeRegistry.js"
 import type { Principal } from "../services/Principal.js"
 import { claimsInQuery, TokenSessions } from "../services/TokenSessions.js"
+import { Traffic } from "../services/Traffic.js"
 import { Access, fromAuthorization, type Presented } from "./Access.js"
 import {
   type ApiError,
@@ -212,6 +213,7 @@ export const make = Effect.gen(function* () {
   const commands = yield* NodeCommands
   const configs = yield* NodeConfigs
   const tokens = yield* TokenSessions
+  const traffic = yield* Traffic
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
 
@@ -465,6 +467,7 @@ export const make = Effect.gen(function* () {
           .reconcile(node, beat.paths)
           .pipe(Effect.catchAll((error) => Effect.logError("a path list could not be taken over", error)))
       }
+      traffic.unsafeReport(node, beat)
       const configHash = yield* renderer.render(node, record).pipe(
         Effect.map((rendered) => rendered.hash),
         Effect.catchAll(() => Effect.succeed(null))
@@ -538,6 +541,7 @@ export const make = Effect.gen(function* () {
     forget: (node) =>
       Effect.sync(() => {
         lastCalls.delete(node)
+        traffic.unsafeForget(node)
       }),
     writeFailedAt: Effect.sync(() => writeFailedAt)
   })
@@ -556,5 +560,6 @@ export type Requirements =
   | NodeCommands
   | NodeConfigs
   | TokenSessions
+  | Traffic
 
 export const layer: Layer.Layer<HotRoutes, never, Requirements> = Layer.effect(HotRoutes, make)

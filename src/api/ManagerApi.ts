@@ -27,6 +27,7 @@ import { SessionsApi } from "./SessionsApi.js"
 import { StateApi } from "./StateApi.js"
 import { StreamsApi } from "./StreamsApi.js"
 import { TokensApi } from "./TokensApi.js"
+import { TrafficApi } from "./TrafficApi.js"
 
 export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(ConfigApi)
@@ -36,6 +37,7 @@ export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(SessionsApi)
   .add(RolloutsApi)
   .add(StateApi)
+  .add(TrafficApi)
   .add(PlanApi)
   .add(RevisionsApi)
   .add(RecordingsApi)

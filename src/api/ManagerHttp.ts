@@ -24,15 +24,18 @@ import * as Stream from "effect/Stream"
 import type { AuthPolicy } from "../services/AuthPolicy.js"
 import * as ConfigPlan from "../services/ConfigPlan.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
+import { ConfigRevisions } from "../services/ConfigRevisions.js"
 import type { Credentials } from "../services/Credentials.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
 import { NodeCommands } from "../services/NodeCommands.js"
 import { type NodeConfig, NodeConfigs } from "../services/NodeConfigs.js"
+import * as NodeConfigTexts from "../services/NodeConfigTexts.js"
 import { isNodeId, NodeId } from "../services/NodeId.js"
 import { type NodeRecord, NodeRegistry } from "../services/NodeRegistry.js"
 import type { SessionKick } from "../services/SessionKick.js"
 import type { TokenSessions } from "../services/TokenSessions.js"
+import type { Traffic } from "../services/Traffic.js"
 import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
@@ -58,6 +61,7 @@ import { sessionsGroup } from "./SessionsHandlers.js"
 import * as StorageRoutes from "./StorageRoutes.js"
 import { streamsGroup } from "./StreamsHttp.js"
 import { tokensGroup } from "./TokensHandlers.js"
+import { trafficGroup } from "./TrafficHandlers.js"
 
 /** The whole API as one HTTP app that never fails, and needs nothing but the request. */
 export interface ManagerHttpShape {
@@ -271,6 +275,7 @@ const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
     const renderer = yield* ConfigRenderer
     const configs = yield* NodeConfigs
     const commands = yield* NodeCommands
+    const revisions = Option.getOrUndefined(yield* Effect.serviceOption(ConfigRevisions))
     /** Asks for the node's config, so that the answer is of now and not of the node's last call. */
     const view = (record: NodeRecord): Effect.Effect<NodeView> =>
       Effect.map(Effect.option(renderer.render(record.id, record)), (rendered) => {
@@ -296,6 +301,14 @@ const nodesGroup = HttpApiBuilder.group(ManagerApi, "nodes", (handlers) =>
         Effect.flatMap(Effect.catchAll(registry.get(path.id), failed), (found) =>
           Option.isSome(found) ? detail(found.value) : Effect.fail(notFound(path.id))
         )
+      )
+      .handle("config", ({ path }) =>
+        Effect.gen(function* () {
+          const found = yield* Effect.catchAll(registry.get(path.id), failed)
+          if (Option.isNone(found)) return yield* notFound(path.id)
+          const texts = NodeConfigTexts.get(renderer, revisions, found.value)
+          return yield* Effect.catchAll(texts, unavailable("the revisions can't be read"))
+        })
       )
       .handle("remove", ({ path }) =>
         hot.forget(path.id).pipe(
@@ -449,6 +462,7 @@ const groups = Layer.mergeAll(
   sessionsGroup,
   rolloutsGroup,
   stateGroup,
+  trafficGroup,
   planGroup,
   revisionsGroup,
   tokensGroup,
@@ -502,6 +516,7 @@ export const layer: Layer.Layer<
   | NodeConfigs
   | SessionKick
   | TokenSessions
+  | Traffic
   | Draining.Draining
   | Credentials
 > = Layer.effect(ManagerHttp, make).pipe(

@@ -16,6 +16,7 @@ import type { NodeRegistry } from "../services/NodeRegistry.js"
 import * as SessionKick from "../services/SessionKick.js"
 import * as TokenExpiry from "../services/TokenExpiry.js"
 import * as TokenSessions from "../services/TokenSessions.js"
+import * as Traffic from "../services/Traffic.js"
 import * as Access from "./Access.js"
 import * as Draining from "./Draining.js"
 import * as HotRoutes from "./HotRoutes.js"
@@ -51,7 +52,8 @@ const control = Layer.merge(TokenExpiry.layer, guarded).pipe(
     Layer.mergeAll(
       orMemory(NodeCommands.NodeCommands, NodeCommands.layerMemory()),
       orMemory(NodeConfigs.NodeConfigs, NodeConfigs.layerMemory()),
-      orMemory(TokenSessions.TokenSessions, TokenSessions.layerMemory())
+      orMemory(TokenSessions.TokenSessions, TokenSessions.layerMemory()),
+      Traffic.layer
     )
   )
 )

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { ConfigIssue } from "../mediamtx/ConfigIssue.js"
 import { DeliveredCommand } from "../services/NodeCommand.js"
 import { NodeConfig } from "../services/NodeConfigs.js"
+import { NodeConfigTexts } from "../services/NodeConfigTexts.js"
 import { Heartbeat, NodeRecord } from "../services/NodeRegistry.js"
 import { InvalidRequest, NotFound, PayloadTooLarge, Unavailable, UnsupportedMediaType } from "./ApiError.js"
 import { NodePath } from "./Params.js"
@@ -53,6 +54,19 @@ export class NodesApi extends HttpApiGroup.make("nodes")
       .addError(Unavailable)
       .middleware(AdminAccess)
       .annotate(OpenApi.Summary, "One node")
+  )
+  .add(
+    HttpApiEndpoint.get("config", "/nodes/:id/config")
+      .setPath(NodePath)
+      .addSuccess(NodeConfigTexts)
+      .addError(NotFound)
+      .addError(Unavailable)
+      .middleware(AdminAccess)
+      .annotate(OpenApi.Summary, "What a node should run and what it says it runs, without secrets")
+      .annotate(
+        OpenApi.Description,
+        "A node reports a hash; the text behind it is looked for among the newest 20 revisions. The file itself is `GET /?node=ID`."
+      )
   )
   .add(
     HttpApiEndpoint.del("remove", "/nodes/:id")

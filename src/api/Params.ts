@@ -67,6 +67,7 @@ const help: Readonly<Record<string, string>> = {
   near: "values of labels with commas between, such as eu-west,eu",
   form: "backends, servers or map",
   priority: "a whole number from -100 to 100",
+  top: "a whole number from 0 to 10000",
   state: "queued, leased, uploading, done, failed, expired or cancelled",
   limit: "a whole number from 1 to 1000",
   before: "the id of a job",
