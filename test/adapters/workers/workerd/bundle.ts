@@ -1,6 +1,8 @@
 /** Bundles a Worker as wrangler would: one ES module, Worker conditions, nothing of Node. */
+import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
-import { type BuildOptions, type BuildResult, build } from "esbuild"
+import { type BuildOptions, type BuildResult, build, type Plugin } from "esbuild"
+import { annotatePure } from "../../../../scripts/annotate-pure.mjs"
 
 const src = (path: string) => fileURLToPath(new URL(`../../../../src/${path}`, import.meta.url))
 
@@ -10,6 +12,18 @@ export const ourPackage = {
   "@livecams/mtx-manager/storage": src("storage.workerd.ts"),
   "@livecams/mtx-manager/workers": src("workers.ts"),
   "@livecams/mtx-manager": src("index.ts")
+}
+
+/** What `npm run build` does to the package's files. */
+const annotated: Plugin = {
+  name: "annotated",
+  setup: (setup) => {
+    setup.onLoad({ filter: /\.ts$/ }, async ({ path }) =>
+      path.startsWith(src(""))
+        ? { contents: annotatePure(path, await readFile(path, "utf8")), loader: "ts" }
+        : undefined
+    )
+  }
 }
 
 export const bundle = async (
@@ -29,6 +43,7 @@ export const bundle = async (
     write: false,
     logLevel: "silent",
     alias: ourPackage,
+    plugins: [annotated],
     ...more
   })
   const code = result.outputFiles?.[0]?.text

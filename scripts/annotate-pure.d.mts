@@ -1,0 +1,1 @@
+export declare const annotatePure: (name: string, text: string) => string
