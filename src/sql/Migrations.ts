@@ -19,6 +19,7 @@ import { configRevisions } from "./migrations/0007_config_revisions.js"
 import { nodeControl } from "./migrations/0008_node_control.js"
 import { rollouts } from "./migrations/0009_rollouts.js"
 import { sharing } from "./migrations/0010_sharing.js"
+import { webhooks } from "./migrations/0011_webhooks.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -34,7 +35,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0007_config_revisions": configRevisions,
   "0008_node_control": nodeControl,
   "0009_rollouts": rollouts,
-  "0010_sharing": sharing
+  "0010_sharing": sharing,
+  "0011_webhooks": webhooks
 }
 
 /** Number of the last step. */
