@@ -181,6 +181,18 @@ export const makeOurs = (settings: Settings, node: string, token: string, versio
   }
 }
 
+const samples = new WeakMap<Settings, Ours>()
+
+/** What the config of any node has of ours, as far as it is the same for all of them. */
+const oursOfSample = (settings: Settings): Ours => {
+  let ours = samples.get(settings)
+  if (ours === undefined) {
+    ours = makeOurs(settings, sample.node, sample.token)
+    samples.set(settings, ours)
+  }
+  return ours
+}
+
 /** One user config prepared for any number of nodes. */
 export interface Variant {
   readonly warnings: ReadonlyArray<ConfigIssue>
@@ -271,7 +283,7 @@ export const makeVariant = (
   const { pathDefaults, paths = {}, ...globals } = config
   const defaults = pathDefaults ?? {}
   const names = Object.keys(paths)
-  const ours = makeOurs(settings, sample.node, sample.token)
+  const ours = oursOfSample(settings)
   const isOurs = (field: string): field is PathHookField => Object.hasOwn(ours.commands.path, field)
 
   const asks = authIsOurs(settings, config)
@@ -313,7 +325,7 @@ export const makeVariant = (
   // Rendered now, because a value that YAML can't hold must be a failure of this config, not of a later reader.
   const entries: Array<KnownPath> = []
   try {
-    for (const name of names) entries.push(know(name, paths[name] ?? none))
+    for (const [name, path] of Object.entries(paths)) entries.push(know(name, path ?? none))
   } catch (cause) {
     if (cause instanceof YamlValueError) return Either.left(cause)
     throw cause
