@@ -21,8 +21,9 @@ import * as Schema from "effect/Schema"
 import type { AuthRequestBody } from "../mediamtx/AuthRequest.js"
 import type { HookEvent } from "../mediamtx/HookEvent.js"
 import { redactQuery } from "../mediamtx/QueryString.js"
-import { type AuthDecision, AuthPolicy } from "../services/AuthPolicy.js"
+import { type AuthDecision, AuthPolicy, type PlainAuthRequest } from "../services/AuthPolicy.js"
 import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } from "../services/ConfigRenderer.js"
+import { DecisionLog } from "../services/DecisionLog.js"
 import { FleetState } from "../services/FleetState.js"
 import { HookBus, type HookBusError } from "../services/HookBus.js"
 import { NodeCommands } from "../services/NodeCommands.js"
@@ -214,6 +215,7 @@ export const make = Effect.gen(function* () {
   const configs = yield* NodeConfigs
   const tokens = yield* TokenSessions
   const traffic = yield* Traffic
+  const decisions = yield* DecisionLog
   const runtime = yield* Effect.runtime<never>()
   const runFork = Runtime.runFork(runtime)
 
@@ -287,13 +289,21 @@ export const make = Effect.gen(function* () {
 
   // -------------------------------------------------------------------------------------------------------------------
 
-  const decided = (decision: AuthDecision, body: AuthRequestBody): Exit.Exit<HotResponse.HotResponse> => {
+  const decided = (
+    node: NodeId,
+    body: AuthRequestBody,
+    question: PlainAuthRequest,
+    decision: AuthDecision
+  ): Exit.Exit<HotResponse.HotResponse> => {
     const refused = AuthCall.refusal(decision, body)
     if (refused === undefined) {
       count(counted.authAllow)
+      decisions.unsafeNote(node, question, decision, "allow")
       return allowed
     }
-    count(refused._tag === "Unauthorized" ? counted.authAsk : counted.authDeny)
+    const asks = refused._tag === "Unauthorized"
+    count(asks ? counted.authAsk : counted.authDeny)
+    decisions.unsafeNote(node, question, decision, asks ? "ask" : "deny")
     return respond(HotResponse.fromError(refused))
   }
 
@@ -304,8 +314,11 @@ export const make = Effect.gen(function* () {
     if (Either.isLeft(decoded)) return refuse(decoded.left)
     const body = decoded.right
     observeCall(node, "auth", request)
-    const asked = AuthCall.ask(policy, AuthCall.question(node, body))
-    return Effect.isEffect(asked) ? andThen(asked, (decision) => decided(decision, body)) : decided(asked, body)
+    const question = AuthCall.question(node, body)
+    const asked = AuthCall.ask(policy, question)
+    return Effect.isEffect(asked)
+      ? andThen(asked, (decision) => decided(node, body, question, decision))
+      : decided(node, body, question, asked)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -561,5 +574,6 @@ export type Requirements =
   | NodeConfigs
   | TokenSessions
   | Traffic
+  | DecisionLog
 
 export const layer: Layer.Layer<HotRoutes, never, Requirements> = Layer.effect(HotRoutes, make)

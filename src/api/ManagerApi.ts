@@ -12,6 +12,7 @@ import { HookRecord } from "../services/HookBus.js"
 import { InvalidRequest } from "./ApiError.js"
 import { AuthApi } from "./AuthApi.js"
 import { ConfigApi } from "./ConfigApi.js"
+import { DecisionsApi } from "./DecisionsApi.js"
 import { DiscoveryApi } from "./DiscoveryApi.js"
 import { HealthApi } from "./HealthApi.js"
 import { HooksApi } from "./HooksApi.js"
@@ -32,6 +33,7 @@ import { TrafficApi } from "./TrafficApi.js"
 export class ManagerApi extends HttpApi.make("mtx-manager")
   .add(ConfigApi)
   .add(AuthApi)
+  .add(DecisionsApi)
   .add(HooksApi)
   .add(NodesApi)
   .add(SessionsApi)

@@ -26,6 +26,7 @@ import * as ConfigPlan from "../services/ConfigPlan.js"
 import { ConfigRenderer } from "../services/ConfigRenderer.js"
 import { ConfigRevisions } from "../services/ConfigRevisions.js"
 import type { Credentials } from "../services/Credentials.js"
+import type { DecisionLog } from "../services/DecisionLog.js"
 import { FleetState } from "../services/FleetState.js"
 import { Cursor, HookBus } from "../services/HookBus.js"
 import { NodeCommands } from "../services/NodeCommands.js"
@@ -40,6 +41,7 @@ import * as Access from "./Access.js"
 import * as ApiDocs from "./ApiDocs.js"
 import { type ApiError, InvalidRequest, isApiError, MethodNotAllowed, NotFound, Unavailable } from "./ApiError.js"
 import * as DashboardRoutes from "./DashboardRoutes.js"
+import { decisionsGroup } from "./DecisionsHandlers.js"
 import { discoveryGroup } from "./DiscoveryHttp.js"
 import * as Draining from "./Draining.js"
 import * as EventStream from "./EventStream.js"
@@ -458,6 +460,7 @@ const groups = Layer.mergeAll(
   configGroup,
   hooksGroup,
   authGroup,
+  decisionsGroup,
   nodesGroup,
   sessionsGroup,
   rolloutsGroup,
@@ -517,6 +520,7 @@ export const layer: Layer.Layer<
   | SessionKick
   | TokenSessions
   | Traffic
+  | DecisionLog
   | Draining.Draining
   | Credentials
 > = Layer.effect(ManagerHttp, make).pipe(

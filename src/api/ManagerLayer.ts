@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import { AuthPolicy } from "../services/AuthPolicy.js"
 import type { ConfigRenderer } from "../services/ConfigRenderer.js"
 import type { Credentials } from "../services/Credentials.js"
+import * as DecisionLog from "../services/DecisionLog.js"
 import type { FleetState } from "../services/FleetState.js"
 import type { HookBus } from "../services/HookBus.js"
 import * as NodeCommands from "../services/NodeCommands.js"
@@ -53,6 +54,7 @@ const control = Layer.merge(TokenExpiry.layer, guarded).pipe(
       orMemory(NodeCommands.NodeCommands, NodeCommands.layerMemory()),
       orMemory(NodeConfigs.NodeConfigs, NodeConfigs.layerMemory()),
       orMemory(TokenSessions.TokenSessions, TokenSessions.layerMemory()),
+      orMemory(DecisionLog.DecisionLog, DecisionLog.layerMemory()),
       Traffic.layer
     )
   )

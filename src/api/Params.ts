@@ -71,6 +71,11 @@ const help: Readonly<Record<string, string>> = {
   state: "queued, leased, uploading, done, failed, expired or cancelled",
   limit: "a whole number from 1 to 1000",
   before: "the id of a job",
+  since: "an ISO 8601 time such as 2026-01-31T12:00:00Z",
+  until: "an ISO 8601 time such as 2026-01-31T12:00:00Z",
+  outcome: "allow, ask or deny",
+  prompt: "true or false",
+  action: "publish, read, playback, api, metrics or pprof",
   event: `one event name, such as ${hookEventNames[5]}`
 }
 

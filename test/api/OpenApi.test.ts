@@ -30,6 +30,8 @@ describe("OpenAPI", () => {
     assert.sameMembers(found, [
       "GET /",
       "POST /auth",
+      "GET /auth/decisions",
+      "POST /auth/dry-run",
       "POST /hooks",
       "GET /nodes",
       "GET /nodes/{id}",

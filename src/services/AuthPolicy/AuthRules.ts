@@ -51,10 +51,11 @@ import {
 import { equal } from "../Credentials.js"
 import { Argon2, type Argon2Hash } from "./Argon2.js"
 import { type AuthRulesDocument, type AuthRulesInput, decode, InvalidAuthRules } from "./AuthRulesDocument.js"
+import { ANONYMOUS, type Authenticate, type Identity, UNCHECKED, WRONG } from "./Identity.js"
 import * as IpSet from "./IpSet.js"
 import * as PasswordCheck from "./PasswordCheck.js"
 import * as PathPattern from "./PathPattern.js"
-import type { RulesInForce } from "./RulesInForce.js"
+import * as RulesCandidate from "./RulesCandidate.js"
 import * as Secret from "./Secret.js"
 import { undecided } from "./Undecided.js"
 
@@ -86,17 +87,6 @@ interface User {
   readonly digest: string | undefined
   readonly wrong: Proof
 }
-
-/** The name of who asks; undefined for whoever gave no credentials. And how that is known. */
-interface Identity {
-  readonly _tag: "Identity"
-  readonly user: string | undefined
-  readonly proof: Proof
-}
-const ANONYMOUS: Identity = { _tag: "Identity", user: undefined, proof: { kind: "anonymous", user: null } }
-
-const UNCHECKED: Proof = { kind: "unchecked", user: null }
-const WRONG: Proof = { kind: "wrong", user: null }
 
 const REMEMBERED_PATHS = 4096
 
@@ -192,9 +182,6 @@ const BUSY = undecided(AuthDecision.Deny({ reason: "too many passwords are being
 const NO_ARGON2 = undecided(
   AuthDecision.Deny({ reason: "the password's argon2 hash can't be checked here", proof: UNCHECKED })
 )
-
-/** Finds out who asks; a decision means: not who they say they are. */
-type Authenticate = (request: PlainAuthRequest) => Identity | AuthDecision | Effect.Effect<Identity | AuthDecision>
 
 const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck): Authenticate => {
   const users = new Map<string, User>()
@@ -305,12 +292,8 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
 export const compile = (document: AuthRulesDocument, passwords: PasswordCheck.PasswordCheck): Policy =>
   makeUnsafe(decider(document, makeAuthenticate(document, passwords)))
 
-/**
- * Decides by a document, with whoever `authenticate` says it is; a decision of that stands. `at` is where the document is.
- *
- * @internal
- */
-export const decider = (
+/** Decides with whoever `authenticate` says it is. `at` is where the document stands. */
+const decider = (
   document: AuthRulesDocument,
   authenticate: Authenticate,
   at: ReadonlyArray<string> = ["auth"]
@@ -491,44 +474,37 @@ export const makeReplaceable = (
     const argon2 = yield* Argon2
     const passwords = yield* PasswordCheck.make(options)
     const clock = yield* Effect.clock
-    const check: RulesInForce["check"] = (next, stands = at) =>
+    const check = (next: unknown, stands: ReadonlyArray<string>) =>
       Effect.gen(function* () {
         const document = yield* decode(next, stands)
         yield* probe(document, stands)
         return document
       }).pipe(Effect.provideService(Argon2, argon2))
     const compiled = (document: AuthRulesDocument) => decider(document, makeAuthenticate(document, passwords), at)
-    let document = yield* check(input)
+    let document = yield* check(input, at)
     let current = compiled(document)
-    /** When users were changed: as many as there ever were in one process. */
-    const changed = new Map<string, number>()
-    let anyChanged: number | undefined
-    const rules: RulesInForce = {
-      document: () => document,
-      check,
-      changedAt: (user) => changed.get(user),
-      anyChangedAt: () => anyChanged
-    }
+    const changes = RulesCandidate.makeChanges()
     return {
-      policy: { ...makeUnsafe((request) => current(request)), rules },
+      policy: {
+        ...makeUnsafe((request) => current(request)),
+        rules: {
+          candidate: (next, stands = at) =>
+            Effect.map(check(next, stands), (other) =>
+              RulesCandidate.make(other, (authenticate) => decider(other, authenticate, at), {
+                document,
+                changes
+              })
+            )
+        }
+      },
       replace: (next) =>
-        Effect.map(check(next), (after) => {
-          const names = usersThatDiffer(document, after)
-          if (names.length > 0) anyChanged = clock.unsafeCurrentTimeMillis()
-          for (const name of names) changed.set(name, clock.unsafeCurrentTimeMillis())
+        Effect.map(check(next, at), (after) => {
+          changes.note(document, after, clock.unsafeCurrentTimeMillis())
           current = compiled(after)
           document = after
         })
     }
   })
-
-const usersThatDiffer = (before: AuthRulesDocument, after: AuthRulesDocument): ReadonlyArray<string> => {
-  const secrets = (document: AuthRulesDocument) =>
-    new Map(document.users.map(({ name, secret, token }) => [name, JSON.stringify([secret, token])]))
-  const one = secrets(before)
-  const other = secrets(after)
-  return [...new Set([...one.keys(), ...other.keys()])].filter((name) => one.get(name) !== other.get(name))
-}
 
 /**
  * The policy of a document, see {@link AuthRulesDocument}. It holds the password checks of its scope.
