@@ -342,5 +342,5 @@ describe("what can't be a limit", () => {
       /limits\[1\]\.name.*is there twice/
     ))
   it("throws for programs without Effect", () =>
-    assert.throws(() => RateLimit.limited([{ calls: 0, within: "1m" }]), /whole number/))
+    assert.throws(() => RateLimit.limited([{ calls: 0, within: "1 minute" }]), /whole number/))
 })
