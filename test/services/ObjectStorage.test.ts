@@ -566,6 +566,27 @@ describe("served by the manager", () => {
     })
   )
 
+  it.scoped("a note of a part that a power failure has emptied is a missing part, which can be sent again", () =>
+    Effect.gen(function* () {
+      const { folder, serve, storage } = yield* local()
+      const { complete, create, signPart } = storage.multipart
+      const uploadId = yield* create("a.mp4", { contentType, partSize: 4 })
+      const put = Effect.fnUntraced(function* (partNumber: number, body: string) {
+        const signed = yield* signPart("a.mp4", uploadId, partNumber, { expiresIn })
+        const response = yield* serve(new Request(Redacted.value(signed.url), { method: "PUT", body }))
+        return { partNumber, etag: response.headers.get("etag") ?? "" }
+      })
+      const one = yield* put(1, "1234")
+      const two = yield* put(2, "56")
+      writeFileSync(join(folder, ".uploads", uploadId, "2"), "")
+      const refused = yield* Effect.flip(complete("a.mp4", uploadId, [one, two]))
+      assert.strictEqual(refused.reason, "NotFound")
+      assert.include(refused.message, "Part 2")
+      yield* complete("a.mp4", uploadId, [one, yield* put(2, "56")])
+      assert.strictEqual(readFileSync(join(folder, "a.mp4"), "utf8"), "123456")
+    })
+  )
+
   it.scoped("objects are plain files that only their owner reads, and stay over a restart", () =>
     Effect.gen(function* () {
       const { folder, serve, storage } = yield* local()

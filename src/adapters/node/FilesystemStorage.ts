@@ -159,13 +159,13 @@ const writeAll = async (file: FileHandle, bytes: Uint8Array, position?: number):
   }
 }
 
-/** A small file, there whole and on disk or not at all. */
-const writeSmall = async (path: string, text: string): Promise<void> => {
+/** A small file: whole or not there at all, but for a power failure, which may leave it empty unless it is `durable`. */
+const writeSmall = async (path: string, text: string, durable: boolean): Promise<void> => {
   const written = `${path}.part`
   const file = await open(written, "w", 0o600)
   try {
     await file.writeFile(text, "utf8")
-    await file.sync()
+    if (durable) await file.sync()
   } finally {
     await file.close()
   }
@@ -214,7 +214,7 @@ const encodeUpload = Schema.encodeSync(Upload)
 
 /** What is known of a part that is whole and on disk. */
 const Part = Schema.parseJson(Schema.Struct({ etag: Schema.String, size: Schema.Int }))
-const decodePart = Schema.decodeUnknownSync(Part)
+const decodePart = Schema.decodeUnknownOption(Part)
 const encodePart = Schema.encodeSync(Part)
 
 /** An upload that somebody writes to, or that is being ended. */
@@ -454,7 +454,7 @@ const makeObjects = Effect.fnUntraced(function* (root: string, limit: number) {
         const folder = join(uploads, uploadId)
         await mkdir(folder, { mode: 0o700 })
         await (await open(join(folder, WHOLE), "wx", 0o600)).close()
-        await writeSmall(join(folder, "upload.json"), encodeUpload({ key, ...upload }))
+        await writeSmall(join(folder, "upload.json"), encodeUpload({ key, ...upload }), true)
         return uploadId
       }),
     putPart: (key, uploadId, partNumber, incoming) =>
@@ -481,7 +481,8 @@ const makeObjects = Effect.fnUntraced(function* (root: string, limit: number) {
             await file.close()
           }
           const etag = `"${size.toString(16)}-${randomUUID()}"`
-          await writeSmall(record, encodePart({ etag, size }))
+          // The part is on disk before this can be. Lost with the power, the part is sent again: nothing was completed of it.
+          await writeSmall(record, encodePart({ etag, size }), false)
           return etag
         } finally {
           signal.removeEventListener("abort", leave)
@@ -498,7 +499,7 @@ const makeObjects = Effect.fnUntraced(function* (root: string, limit: number) {
             for (const [index, { etag, partNumber }] of parts.entries()) {
               if (partNumber !== index + 1) throw noSuchPart(key, index + 1)
               const text = await orUndefined(readFile(join(folder, String(partNumber)), "utf8"))
-              const part = text === undefined ? undefined : decodePart(text)
+              const part = text === undefined ? undefined : Option.getOrUndefined(decodePart(text))
               if (part === undefined || part.etag !== etag) throw noSuchPart(key, partNumber)
               if (index < parts.length - 1 && part.size !== partSize) throw shortPart(key, partNumber, partSize)
               size += part.size
