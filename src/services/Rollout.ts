@@ -7,12 +7,16 @@
  * one comparison while nothing is rolled out.
  *
  * A change that comes during another one takes its place: nodes that have the one in between keep it until their turn comes.
+ *
+ * With several managers on one database there is no leader: each of them looks after what goes on, and writes what it decides
+ * if nobody has written since it has read. Whoever comes second reads, and decides anew.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import { ConfigStatus } from "./NodeEvent.js"
 import { NodeId } from "./NodeId.js"
 import { disruptions, type RolloutPolicy } from "./RolloutPolicy.js"
@@ -173,6 +177,11 @@ export class RolloutError extends Schema.TaggedError<RolloutError>()("RolloutErr
   cause: Schema.optional(Schema.Defect)
 }) {}
 
+/** Another manager has written since this one has read. What was to be written was decided on old knowledge, and was not. */
+export class RolloutBehind extends Schema.TaggedError<RolloutBehind>()("RolloutBehind", {
+  message: Schema.String
+}) {}
+
 type ActError = RolloutNotFound | RolloutNotActive | RolloutError
 
 export interface RolloutShape {
@@ -217,10 +226,19 @@ export interface RolloutStoreShape {
     readonly oldest: number
     readonly configs: ReadonlyMap<string, string>
     readonly keep: ReadonlySet<string>
-  }) => Effect.Effect<void, RolloutError>
+  }) => Effect.Effect<void, RolloutError | RolloutBehind>
+  /** With several managers, any of them may write, if it has read what the others have written: else `save` is `RolloutBehind`. */
+  readonly shared?:
+    | {
+        /** What is kept, if another manager has written since this was last asked, loaded or saved. */
+        readonly news: Effect.Effect<StoredRollouts | undefined, RolloutError>
+        /** Emits when there may be news, in bounded time. */
+        readonly changes: Stream.Stream<void>
+      }
+    | undefined
 }
 
-/** Where rollouts are kept. One manager at a time. */
+/** Where rollouts are kept. One manager at a time, or several where the store is `shared`. */
 export class RolloutStore extends Context.Tag("mtx-manager/RolloutStore")<RolloutStore, RolloutStoreShape>() {}
 
 export const makeMemoryStore: Effect.Effect<RolloutStoreShape> = Effect.sync(() => {

@@ -25,6 +25,7 @@ import { NodeId } from "./NodeId.js"
 import { type NodeRecord, NodeRegistry } from "./NodeRegistry.js"
 import {
   Rollout,
+  RolloutBehind,
   RolloutError,
   type RolloutFailure,
   type RolloutInfo,
@@ -34,6 +35,7 @@ import {
   type RolloutShape,
   type RolloutState,
   RolloutStore,
+  type StoredRollouts,
   storePolicy
 } from "./Rollout.js"
 import { type Disruption, isImmediate, isOpen, type RolloutPolicy } from "./RolloutPolicy.js"
@@ -53,6 +55,8 @@ const SPARE = 2
 const KEPT = 50
 /** A failure that has stood for so long is one. */
 const LONGEST_DOUBT = 30_000
+/** How often a decision is made anew because other managers were faster: each time one of them has got on. */
+const ATTEMPTS = 20
 /** How many failures a rollout lists. */
 const MOST_FAILURES = 100
 
@@ -88,6 +92,8 @@ const sha256 = (text: string): Effect.Effect<string> =>
     Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(text))),
     (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
   )
+
+const isBehind = (error: unknown): error is RolloutBehind => error instanceof RolloutBehind
 
 const isOver = (state: RolloutState): boolean => state === "completed" || state === "aborted" || state === "superseded"
 
@@ -151,6 +157,8 @@ export const make = (
     let history: ReadonlyArray<RolloutRecord> = []
     /** The store knows it. */
     let storedSettled: string | undefined
+    /** The newest rollout that our own source's config was in: it may be late with what other managers have rolled out. */
+    let heard = 0
 
     // -----------------------------------------------------------------------------------------------------------------
     // Who gets what. Plain and synchronous: every poll asks.
@@ -365,7 +373,7 @@ export const make = (
       return undefined
     })
 
-    const planned = (active: Active, record: RolloutRecord): void => {
+    const assign = (active: Active, record: RolloutRecord): void => {
       active.record = record
       active.waveOf.clear()
       for (const [index, { nodes }] of record.waves.entries()) for (const node of nodes) active.waveOf.set(node, index)
@@ -391,6 +399,13 @@ export const make = (
       const now = clock.unsafeCurrentTimeMillis()
       const to = yield* hashOf(active.fleet)
       const from = yield* hashOf(settled.fleet)
+      const known = history.find((record) => record.id > heard && record.to === to)
+      if (store.shared !== undefined && known !== undefined) {
+        // Another manager has seen this change before, and perhaps the next one as well.
+        heard = known.id
+        stack = stack.filter((each) => each !== active)
+        return
+      }
       const superseded = below.flatMap(({ record }) =>
         record === undefined || isOver(record.state) ? [] : [{ active: record, record }]
       )
@@ -435,10 +450,11 @@ export const make = (
         return next === undefined ? each : { ...each, record: next }
       })
       const top: Active = { ...active, record, waveOf: new Map() }
-      planned(top, record)
+      assign(top, record)
       yield* save({ settled: settled.fleet, stack: [...nextBelow, top] }, [...over, record])
       // Another change may have come while this was written: it takes this one's place with its own plan.
       stack = [...nextBelow, top, ...after(active)]
+      heard = id
       yield* Effect.logInfo(
         `rollout ${id}: ${count(nodes.length)} in ${waves.length === 1 ? "one wave" : `${waves.length} waves`}`
       )
@@ -484,6 +500,8 @@ export const make = (
       const [head, ...tail] = waves
       if (head === undefined) return
       let next: RolloutRecord = { ...record, failures, waves: [head, ...tail] }
+      /** Said when it is so. */
+      let said: string | undefined
       const counted = failures.filter(({ node }) => !excused.has(node))
       if (!record.promoted && counted.length > record.policy.tolerate) {
         const [worst] = counted
@@ -510,15 +528,13 @@ export const make = (
         if (what !== undefined) {
           const reason = `wave ${index + 1} waits for ${hold?.window.text}: ${what}`
           next = record.state === "held" && record.reason === reason ? next : into(next, "held", reason, now)
-          if (next.state !== record.state) yield* Effect.logInfo(`rollout ${record.id} is held: ${reason}`)
+          if (next.state !== record.state) said = `rollout ${record.id} is held: ${reason}`
         } else {
           next = {
             ...(record.state === "running" ? next : into(next, "running", "", now)),
             waves: mapWaves(next.waves, (wave, at) => (at === index ? { ...wave, releasedAt: now } : wave))
           }
-          yield* Effect.logInfo(
-            `rollout ${record.id}: wave ${index + 1} of ${next.waves.length} is released (${count(next.waves[index]?.nodes.length ?? 0)})`
-          )
+          said = `rollout ${record.id}: wave ${index + 1} of ${next.waves.length} is released (${count(next.waves[index]?.nodes.length ?? 0)})`
         }
       } else if (soaked && final) {
         const done = into(next, "completed", "", now)
@@ -527,40 +543,14 @@ export const make = (
         return yield* Effect.logInfo(`rollout ${record.id} is complete`)
       }
       if (!sameProgress(record, next)) yield* update(active, next)
+      if (said !== undefined) yield* Effect.logInfo(said)
     })
 
-    let troubled = false
-    const step = Effect.gen(function* () {
-      // What the options have made once they make again.
-      yield* Effect.orDie(restock)
-      const fleet = live()
-      if (fleet !== seen) admit(fleet)
-      const unplanned = stack.at(-1)
-      if (unplanned !== undefined && unplanned.record === undefined) yield* plan(unplanned)
-      const top = stack.at(-1)
-      if (top?.record !== undefined && (top.record.state === "running" || top.record.state === "held")) {
-        yield* advance(top, top.record)
-      }
-      troubled = false
-    }).pipe(
-      Effect.catchAll((error) => {
-        if (troubled) return Effect.void
-        troubled = true
-        return Effect.logError("a rollout can't go on for now: nobody else gets the new config", error)
-      }),
-      lock.withPermits(1),
-      Effect.uninterruptible
-    )
-
     // -----------------------------------------------------------------------------------------------------------------
-    // The start
+    // What is kept, and what other managers keep
 
     let restored = 0
-    const restore = Effect.fnUntraced(function* (
-      hash: string,
-      current: { readonly hash: string; readonly fleet: FleetConfig }
-    ) {
-      if (hash === current.hash) return current.fleet
+    const restore = Effect.fnUntraced(function* (hash: string) {
       const text = yield* store.config(hash)
       const lost = (cause?: unknown) =>
         new RolloutError({ message: `the config ${hash.slice(0, 12)} of a rollout can't be read back`, cause })
@@ -586,46 +576,134 @@ export const make = (
       return fleet
     })
 
+    /**
+     * Puts in force what is kept. A config that is in force already stays where it is, with everything that was rendered of it.
+     * `lost` is for a rollout whose config can't be read back.
+     */
+    const adopt = Effect.fnUntraced(function* <E>(
+      stored: StoredRollouts & { readonly settled: string },
+      lost: (id: number, error: RolloutError) => Effect.Effect<void, E>
+    ) {
+      const fleets = new Map<string, FleetConfig>()
+      for (const fleet of [live(), settled.fleet, ...stack.map((each) => each.fleet)]) {
+        fleets.set(yield* hashOf(fleet), fleet)
+      }
+      const fleetOf = (hash: string): Effect.Effect<FleetConfig, RolloutError> => {
+        const known = fleets.get(hash)
+        return known === undefined
+          ? Effect.tap(restore(hash), (fleet) => Effect.sync(() => fleets.set(hash, fleet)))
+          : Effect.succeed(known)
+      }
+      const below = (yield* hashOf(settled.fleet)) === stored.settled ? settled.fleet : yield* fleetOf(stored.settled)
+      const planned: Array<Active> = []
+      for (const id of stored.stack.slice(-MOST - 1)) {
+        const record = stored.rollouts.find((each) => each.id === id)
+        if (record === undefined) continue
+        const known = stack.find((each) => each.record?.id === id)
+        if (known !== undefined) {
+          planned.push({ ...known, record })
+          continue
+        }
+        const fleet = yield* Effect.either(fleetOf(record.to))
+        if (Either.isLeft(fleet)) {
+          yield* lost(id, fleet.left)
+          continue
+        }
+        const each: Active = { slot: yield* makeSlot(fleet.right), fleet: fleet.right, record, waveOf: new Map() }
+        assign(each, record)
+        planned.push(each)
+      }
+      settled.fleet = below
+      // A change of our own source that waits to be planned stays on top.
+      stack = [...planned, ...stack.filter(({ record }) => record === undefined)]
+      history = stored.rollouts
+      storedSettled = stored.settled
+    })
+
+    /** What was read and is not in force yet. */
+    let owed: StoredRollouts | undefined
+    const catchUp: Effect.Effect<void, RolloutError> = Effect.gen(function* () {
+      owed = (yield* store.shared?.news ?? Effect.succeed(undefined)) ?? owed
+      if (owed === undefined) return
+      const { settled: hash } = owed
+      if (hash !== undefined) {
+        yield* Effect.catchTag(
+          adopt({ ...owed, settled: hash }, (_, error) => error),
+          "CommandTextError",
+          Effect.die
+        )
+      }
+      owed = undefined
+    })
+
+    /** Decides on what every manager has written; anew when another one was faster. */
+    const decide = <A, E>(body: Effect.Effect<A, E | RolloutBehind>) =>
+      Effect.zipRight(catchUp, body).pipe(
+        Effect.retry({ while: isBehind, times: ATTEMPTS }),
+        Effect.catchIf(isBehind, ({ message }) => Effect.fail(new RolloutError({ message }))),
+        lock.withPermits(1),
+        Effect.uninterruptible
+      )
+
+    let troubled = false
+    const step = decide(
+      Effect.gen(function* () {
+        // What the options have made once they make again.
+        yield* Effect.orDie(restock)
+        const fleet = live()
+        if (fleet !== seen) admit(fleet)
+        const unplanned = stack.at(-1)
+        if (unplanned !== undefined && unplanned.record === undefined) yield* plan(unplanned)
+        const top = stack.at(-1)
+        if (top?.record !== undefined && (top.record.state === "running" || top.record.state === "held")) {
+          yield* advance(top, top.record)
+        }
+        troubled = false
+      })
+    ).pipe(
+      Effect.catchAll((error) => {
+        if (troubled) return Effect.void
+        troubled = true
+        return Effect.logError("a rollout can't go on for now: nobody else gets the new config", error)
+      })
+    )
+
+    // -----------------------------------------------------------------------------------------------------------------
+    // The start
+
     const stored = yield* store.load
     history = stored.rollouts
     storedSettled = stored.settled
+    heard = history.at(-1)?.id ?? 0
     if (stored.settled !== undefined) {
-      const current = { fleet: latest, hash: yield* hashOf(latest) }
-      const before = yield* Effect.either(restore(stored.settled, current))
-      if (Either.isLeft(before)) {
-        yield* Effect.logError("rollouts begin anew: every node gets the newest config", before.left)
+      const adopted = yield* Effect.either(
+        adopt({ ...stored, settled: stored.settled }, (id, error) =>
+          Effect.logError(`rollout ${id} is left out`, error)
+        )
+      )
+      if (Either.isLeft(adopted)) {
+        if (adopted.left._tag === "CommandTextError") return yield* adopted.left
+        yield* Effect.logError("rollouts begin anew: every node gets the newest config", adopted.left)
       } else {
-        settled.fleet = before.right
-        const active: Array<Active> = []
-        for (const id of stored.stack.slice(-MOST - 1)) {
-          const record = stored.rollouts.find((each) => each.id === id)
-          if (record === undefined) continue
-          const fleet = yield* Effect.either(restore(record.to, current))
-          if (Either.isLeft(fleet)) {
-            yield* Effect.logError(`rollout ${id} is left out`, fleet.left)
-            continue
-          }
-          const slot = yield* makeSlot(fleet.right)
-          const each: Active = { slot, fleet: fleet.right, record, waveOf: new Map() }
-          planned(each, record)
-          active.push(each)
-        }
-        stack = active
+        const current = yield* hashOf(latest)
         const last = history.at(-1)
-        const top = active.at(-1)?.record
+        const top = stack.at(-1)?.record
         const taken =
           top === undefined
-            ? stored.settled === current.hash || (last?.state === "aborted" && last.to === current.hash)
-            : top.to === current.hash
+            ? stored.settled === current || (last?.state === "aborted" && last.to === current)
+            : top.to === current
         if (!taken) admit(latest)
       }
     }
 
     // Known from the first change on, so that one that is made while the manager is down is rolled out as well.
     if (stored.settled === undefined && !isImmediate(yield* options.policy)) {
-      yield* save({ settled: latest, stack: [] }, [])
+      yield* Effect.catchTag(save({ settled: latest, stack: [] }, []), "RolloutBehind", () => Effect.void)
     }
 
+    if (store.shared !== undefined) {
+      yield* Effect.forkScoped(Stream.runForEach(store.shared.changes, () => Queue.offer(pokes, undefined)))
+    }
     yield* source.changes.pipe(
       Stream.runForEach((fleet) =>
         Effect.zipRight(
@@ -697,7 +775,7 @@ export const make = (
     const act = (
       id: number,
       allowed: ReadonlyArray<RolloutState>,
-      change: (active: Active, record: RolloutRecord, now: number) => Effect.Effect<void, RolloutError>
+      change: (active: Active, record: RolloutRecord, now: number) => Effect.Effect<void, RolloutError | RolloutBehind>
     ) =>
       Effect.gen(function* () {
         const record = yield* find(id)
@@ -714,12 +792,19 @@ export const make = (
         yield* change(top, top.record, clock.unsafeCurrentTimeMillis())
         yield* Queue.offer(pokes, undefined)
         return show(yield* Effect.orDie(find(id)))
-      }).pipe(lock.withPermits(1), Effect.uninterruptible)
+      }).pipe(decide)
+
+    /** What others have done since; while that can't be read, what is known. */
+    const fresh = store.shared === undefined ? Effect.void : Effect.ignore(decide(Effect.void))
 
     const rollout = Rollout.of({
       look: step,
-      list: Effect.sync(() => [...history].reverse().map(show)),
-      get: (id) => Effect.map(find(id), (record) => ({ ...show(record), nodes: nodesOf(record) })),
+      list: Effect.zipRight(
+        fresh,
+        Effect.sync(() => [...history].reverse().map(show))
+      ),
+      get: (id) =>
+        Effect.map(Effect.zipRight(fresh, find(id)), (record) => ({ ...show(record), nodes: nodesOf(record) })),
       resume: (id) =>
         act(id, ["halted"], (active, record, now) =>
           update(active, {

@@ -1,5 +1,5 @@
 /** Several managers of the prebuilt server on one PostgreSQL database. */
-import { readFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Redacted } from "effect"
@@ -18,14 +18,25 @@ await describePostgres("mtx-manager serve --database postgres://", (server) => {
     await Promise.all(running.map((manager) => manager.stop("SIGKILL")))
     folder.remove()
   })
-  const start = async (name: string, url = server.url) => {
+  const start = async (name: string, url = server.url, args: ReadonlyArray<string> = ["--quiet"]) => {
     const manager = await startManager({
       data: join(folder.path, name),
       base: "http://manager.test",
-      args: ["--database", url, "--quiet"]
+      args: ["--database", url, ...args]
     })
     running.push(manager)
     return manager
+  }
+  const query = (url: string, text: string) =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      return yield* sql.unsafe<Record<string, unknown>>(text)
+    }).pipe(Effect.provide(PostgresNode.layer({ url: Redacted.make(url) })), Effect.runPromise)
+  const makeDatabase = async (name: string) => {
+    await query(server.url, `CREATE DATABASE ${name}`)
+    const database = new URL(server.url)
+    database.pathname = `/${name}`
+    return database
   }
 
   it("runs, keeps the password to itself, and goes on where it was", async () => {
@@ -45,17 +56,10 @@ await describePostgres("mtx-manager serve --database postgres://", (server) => {
     const state = await again.json<{ readonly paths: ReadonlyArray<{ readonly path: string }> }>("/state")
     expect(state.paths.map(({ path }) => path)).toEqual(["cam"])
     expect(await again.stop("SIGTERM")).toBe(0)
-  })
+  }, 60_000)
 
   it("three behind a round robin, one killed in the storm: nothing lost, no job twice, silence noticed once", async () => {
-    const query = (url: string, text: string) =>
-      Effect.gen(function* () {
-        const sql = yield* SqlClient.SqlClient
-        return yield* sql.unsafe<Record<string, unknown>>(text)
-      }).pipe(Effect.provide(PostgresNode.layer({ url: Redacted.make(url) })), Effect.runPromise)
-    await query(server.url, "CREATE DATABASE storm")
-    const database = new URL(server.url)
-    database.pathname = "/storm"
+    const database = await makeDatabase("storm")
     // At the same moment: all three find an empty database.
     const managers = await Promise.all(["a", "b", "c"].map((name) => start(name, database.href)))
 
@@ -176,4 +180,88 @@ await describePostgres("mtx-manager serve --database postgres://", (server) => {
     expect(log).toEqual({ records: 900, ids: 900 })
     expect(await Promise.all(alive.map((manager) => manager.stop("SIGTERM")))).toEqual([0, 0])
   }, 90_000)
+
+  it("a rollout goes on when the manager that began it is killed, and any of them can take it back", async () => {
+    const database = await makeDatabase("waves")
+    const config = join(folder.path, "config")
+    mkdirSync(config)
+    const setBase = (path: string) => writeFileSync(join(config, "base.yml"), `paths:\n  ${path}: {}\n`)
+    setBase("old")
+    writeFileSync(
+      join(config, "manager.yml"),
+      'auth: { rules: [] }\nrollout:\n  canary: { nodes: "node=n0" }\n  waves: [{ nodes: "node=n1" }]\n  soak: 2s\n  deadline: 1m\n'
+    )
+    const managers = await Promise.all(["x", "y", "z"].map((name) => start(name, database.href, ["--config", config])))
+    let alive = managers
+    let calls = 0
+    const nodes = range(4).map((n) => `n${n}`)
+    const applied = new Map<string, string>()
+    /** What the node was given last, by name of its one path. */
+    const has = () => nodes.map((node) => /^ {2}"?(old|new|next)"?: /m.exec(applied.get(node) ?? "")?.[1])
+    /** A node gets its config from one manager and tells another that it runs it, as behind a round robin. */
+    const node = async (id: string) => {
+      const hop = () => alive[calls++ % alive.length] ?? alive[0]
+      const [giver, teller] = [hop(), hop()]
+      if (giver === undefined || teller === undefined) return
+      const response = await giver.get(`/?node=${id}`)
+      const yaml = await response.text()
+      const headers = { authorization: `Bearer ${teller.key}`, "content-type": "application/json" }
+      const appliedHash = (response.headers.get("etag") ?? "").replaceAll('"', "")
+      const body = JSON.stringify({ instance: id, status: "ok", every: 2, appliedHash })
+      const told = await fetch(`${teller.url}/nodes/${id}/heartbeat`, { method: "POST", headers, body })
+      expect([response.status, told.status]).toEqual([200, 200])
+      applied.set(id, yaml)
+    }
+    interface Shown {
+      readonly id: number
+      readonly state: string
+      readonly waves: ReadonlyArray<{ readonly releasedAt: string | null }>
+    }
+    /** Nodes call, twice a second, until that is so. */
+    const until = async (what: string, holds: () => Promise<boolean>) => {
+      for (let left = 120; left > 0; left--) {
+        await Promise.all(nodes.map(node))
+        if (await holds()) return
+        await sleep(500)
+      }
+      const shown = await Promise.all(alive.map((manager) => manager.json("/rollouts")))
+      throw new Error(`never: ${what}; nodes have ${has()}, rollouts are ${JSON.stringify(shown)}`)
+    }
+    const newest = async (manager = alive[0]): Promise<Shown | undefined> =>
+      (await manager?.json<ReadonlyArray<Shown>>("/rollouts"))?.[0]
+    await Promise.all(nodes.map(node))
+
+    setBase("new")
+    await until("the canary has it", async () => has().join() === "new,old,old,old")
+    const [row] = await query(database.href, "SELECT record::json ->> 'state' AS state FROM rollouts")
+    expect(row).toEqual({ state: "running" })
+    const began = managers.filter((manager) => /rollout 1: 4 nodes in 3 waves/.test(manager.process.output()))
+    expect(began).toHaveLength(1)
+    const left = managers.filter((manager) => !began.includes(manager))
+    alive = left
+    await began[0]?.process.stop("SIGKILL")
+    await until("all have it", async () => has().every((path) => path === "new"))
+    await until("it is complete", async () => (await newest())?.state === "completed")
+    expect(await Promise.all(alive.map(async (manager) => (await newest(manager))?.state))).toEqual([
+      "completed",
+      "completed"
+    ])
+    // Who comes back takes part.
+    const again = await start("again", database.href, ["--config", config])
+    alive = [again, ...left]
+    setBase("next")
+    await until("the canary has the next", async () => has().join() === "next,new,new,new")
+    const abort = (manager: RunningManager | undefined) =>
+      fetch(`${manager?.url}/rollouts/2/abort`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${manager?.key}` }
+      })
+    expect((await abort(left[0])).status).toBe(200)
+    expect((await abort(again)).status).toBe(409)
+    await until("all are back", async () => has().every((path) => path === "new"))
+    const shown = await Promise.all(alive.map((manager) => manager.json<ReadonlyArray<Shown>>("/rollouts")))
+    for (const each of shown)
+      expect(each.map(({ id, state }) => `${id} ${state}`)).toEqual(["2 aborted", "1 completed"])
+    expect(await Promise.all(alive.map((manager) => manager.stop("SIGTERM")))).toEqual([0, 0, 0])
+  }, 120_000)
 })

@@ -16,9 +16,15 @@ export const sharing = Effect.gen(function* () {
       Effect.all(
         [
           sql`CREATE SEQUENCE mtx_writes`,
-          ...["playback_jobs", "nodes", "node_commands", "revoked_tokens", "token_sessions", "node_configs"].flatMap(
-            numbered
-          ),
+          ...[
+            "playback_jobs",
+            "nodes",
+            "node_commands",
+            "revoked_tokens",
+            "token_sessions",
+            "node_configs",
+            "rollout_state"
+          ].flatMap(numbered),
           // What is gone can't be read: the nodes that were removed, until all managers have heard of it.
           sql`CREATE TABLE removed_nodes (
             id TEXT PRIMARY KEY NOT NULL, seq BIGINT NOT NULL DEFAULT nextval('mtx_writes'), removed_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()
