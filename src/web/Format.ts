@@ -37,6 +37,8 @@ export const showBytes = (bytes: number): string => {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
+export const showRate = (bytesPerSecond: number): string => `${showBytes(bytesPerSecond)}/s`
+
 export const showHash = (hash: string | null | undefined): string =>
   hash === null || hash === undefined ? "–" : hash.slice(0, 12)
 

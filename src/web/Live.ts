@@ -6,16 +6,18 @@
  */
 import { ApiProblem, get, send, session } from "./Api.js"
 import { Store } from "./Store.js"
-import type { EventRecord, FleetSnapshot } from "./Wire.js"
+import type { EventRecord, FleetSnapshot, Traffic } from "./Wire.js"
 
 export type Connection = "connecting" | "live" | "lost"
 
 export const connection = new Store<Connection>("connecting")
 export const snapshot = new Store<FleetSnapshot | undefined>(undefined)
 
-/** The last events, the newest first. */
+/** The last events, the newest first: also some from before the page was opened. */
 export const events = new Store<ReadonlyArray<EventRecord>>([])
 const KEPT_EVENTS = 2_000
+/** How far back the log is read when the page is opened. */
+const BACKLOG = 500
 
 /** How many events came in each second, the oldest first; the last is the second that is under way. */
 export const SECONDS = 300
@@ -23,6 +25,15 @@ export const rate = new Store<{ readonly at: number; readonly counts: ReadonlyAr
   at: 0,
   counts: []
 })
+
+/** The bytes of the fleet: how many a second, each time that was asked. */
+export const traffic = new Store<{
+  readonly now: Traffic | undefined
+  /** Seconds since 1970, the oldest first. */
+  readonly at: ReadonlyArray<number>
+  readonly received: ReadonlyArray<number>
+  readonly sent: ReadonlyArray<number>
+}>({ now: undefined, at: [], received: [], sent: [] })
 
 const RETRY_FIRST = 500
 const RETRY_LONGEST = 10_000
@@ -32,6 +43,8 @@ const SILENCE = 40_000
 const PACE = 1_000
 /** Nodes' reports of what is live on them change the picture without an event. */
 const REFRESH = 4_000
+/** Nodes report their bytes with their heartbeats, every ten seconds or so. */
+const METER = 5_000
 
 /** Splits what was read into blocks; gives back what is left. */
 const blocks = (text: string, onBlock: (id: string | undefined, data: string | undefined) => void): string => {
@@ -95,6 +108,7 @@ export const sleep = (millis: number, signal: AbortSignal) =>
 /** Follows the fleet until the signal. */
 export const follow = (signal: AbortSignal): void => {
   let lastId: string | undefined
+  const opened = Date.now()
   let incoming: Array<EventRecord> = []
   let stale = true
   let counts = new Array<number>(SECONDS).fill(0)
@@ -106,7 +120,12 @@ export const follow = (signal: AbortSignal): void => {
     if (passed > 0) counts = [...counts.slice(passed), ...new Array<number>(passed).fill(0)]
     second = now
     const last = counts.length - 1
-    counts[last] = (counts[last] ?? 0) + incoming.length
+    for (const { at } of incoming) {
+      // What was there before belongs to its own second; of what comes now, ours is the clock that counts.
+      const then = Date.parse(at)
+      const i = then < opened ? last - now + Math.floor(then / 1000) : last
+      if (i >= 0) counts[i] = (counts[i] ?? 0) + 1
+    }
     if (incoming.length > 0) {
       events.set([...incoming.reverse(), ...events.value].slice(0, KEPT_EVENTS))
       incoming = []
@@ -118,9 +137,11 @@ export const follow = (signal: AbortSignal): void => {
 
   const listen = async () => {
     let pause = RETRY_FIRST
+    let after: number | undefined
     while (!signal.aborted) {
       try {
-        await readEvents("/events", lastId, signal, (id, record) => {
+        after ??= Math.max(0, (await get<FleetSnapshot>("/state", signal)).cursor - BACKLOG)
+        await readEvents(`/events?after=${after}`, lastId, signal, (id, record) => {
           pause = RETRY_FIRST
           connection.set("live")
           if (id !== undefined) lastId = id
@@ -160,6 +181,26 @@ export const follow = (signal: AbortSignal): void => {
     }
   }
 
+  const meter = async () => {
+    while (!signal.aborted && session.value !== null) {
+      try {
+        const now = await get<Traffic>("/traffic?top=0", signal)
+        const { at, received, sent } = traffic.value
+        const add = (list: ReadonlyArray<number>, value: number) => [...list, value].slice(-SECONDS / (METER / 1000))
+        traffic.set({
+          now,
+          at: add(at, Math.floor(Date.now() / 1000)),
+          received: add(received, now.receivedPerSecond),
+          sent: add(sent, now.sentPerSecond)
+        })
+      } catch (error) {
+        if (!signal.aborted && !(error instanceof ApiProblem)) throw error
+      }
+      await sleep(METER, signal)
+    }
+  }
+
   void listen()
   void look()
+  void meter()
 }

@@ -11,15 +11,19 @@ import type { ConfigPlan as ConfigPlanSchema } from "../services/ConfigPlan.js"
 import type { FleetSnapshot as FleetSnapshotSchema } from "../services/FleetState.js"
 import type { HookRecord as HookRecordSchema } from "../services/HookBus.js"
 import type { CommandRecord as CommandRecordSchema } from "../services/NodeCommands.js"
+import type { NodeConfigTexts as NodeConfigTextsSchema } from "../services/NodeConfigTexts.js"
 import type { PlaybackStatus as PlaybackStatusSchema } from "../services/Playback.js"
 import type { RecordedPath as RecordedPathSchema, RecordingTimeline as TimelineSchema } from "../services/Recordings.js"
 import type { RolloutDetail as RolloutDetailSchema, RolloutInfo as RolloutInfoSchema } from "../services/Rollout.js"
+import type { FleetTraffic as FleetTrafficSchema } from "../services/Traffic.js"
 
 export type NodeView = typeof NodeViewSchema.Encoded
 export type NodeDetail = typeof NodeDetailSchema.Encoded
 export type FleetSnapshot = typeof FleetSnapshotSchema.Encoded
 export type Session = FleetSnapshot["readers"][number]
 export type EventRecord = typeof HookRecordSchema.Encoded
+export type ConfigTexts = typeof NodeConfigTextsSchema.Encoded
+export type Traffic = typeof FleetTrafficSchema.Encoded
 export type Command = typeof CommandRecordSchema.Encoded
 export type StreamLocations = typeof StreamLocationsSchema.Encoded
 export type RecordedPath = typeof RecordedPathSchema.Encoded

@@ -169,6 +169,10 @@ describeChromium("the dashboard", (launch) => {
     await text(".cards .card", /Nodes online\s*3/)
     await text(".cards .card", /Streams\s*2/)
     await text(".cards .card", /Readers\s*6/)
+    // The second report tells of a second: 250 kB in, three times that and as much again out.
+    await nodes.beat("north", { paths: [nodes.path("cam/1", 3), nodes.path("cam/2", 1)] })
+    await text(".cards .card", /Bytes out\s*\d+(?:\.\d)? [KM]iB\/s\s*\d+(?:\.\d)? KiB\/s in/)
+    await text("#bytes ~ p", /as \d nodes report/)
     // Text of a node is text.
     await text("table", /west/)
     for (const id of ["new-1", "new-2"]) {
@@ -198,10 +202,15 @@ describeChromium("the dashboard", (launch) => {
   })
 
   it("shows a node, and ends a session on it", { timeout: 120_000 }, async () => {
+    // The manager was away since it last told of its bytes.
+    await nodes.beat("north", { paths: [nodes.path("cam/1", 3), nodes.path("cam/2", 1)] })
     await open("nodes/north", "north")
     await text("dd", /279 GiB of 931 GiB free/)
     await page.getByRole("img", { name: /^Online 100 % of the last/ }).waitFor({ timeout: PATIENCE })
-    await text("#paths + .scroll", /cam\/1.*available.*3/)
+    await text("#paths + .scroll", /cam\/1.*available.*3.*B\/s, .*iB in all/)
+    await page.getByText("What it should run, without secrets").click()
+    await text("details pre", /authHTTPAddress: "http:\/\/127\.0\.0\.1:\d+\/\.\.\."/)
+    assert.notMatch(await page.content(), /token=|Bearer/)
     await fits()
     await picture("node")
     await page.getByRole("button", { name: "Kick webRTCSession cam/1-reader-2" }).click()
@@ -225,6 +234,7 @@ describeChromium("the dashboard", (launch) => {
     await open("nodes/west", "west")
     await text("[role=alert]", /json: unknown field <b>bold<\/b>/)
     await text(".badge", /failed/)
+    await text("#config ~ p, section p", /only its hash is known/)
   })
 
   it("shows a stream, with who publishes and reads it where, and finds it for a viewer", {
@@ -350,6 +360,13 @@ describeChromium("the dashboard", (launch) => {
     await text("section", /Rollout \d+, revision 4\s*running/)
     await fits()
     await picture("rollouts")
+    // The canary has its turn, and has not said that it runs it.
+    await open("nodes/south", "south")
+    await text(".diff ins", /^\+ logLevel: error/)
+    await text(".diff", /⋯ \d+ lines the same/)
+    await fits()
+    await picture("diff")
+    await open("rollouts", "Rollouts")
     await page.getByRole("button", { name: /^Promote rollout/ }).click()
     await page.getByRole("dialog").getByRole("button", { name: "Promote" }).click()
     await text("section", /Rollout \d+, revision 4\s*(?:running\s*promoted|completed)/)
@@ -371,27 +388,31 @@ describeChromium("the dashboard", (launch) => {
       await text("[role=status]", /10,003 of 10,003/)
       await fits()
       await picture("nodes")
-      /** Milliseconds between frames while the list is scrolled from its top to its end. */
-      const frames = await page.evaluate(async () => {
-        const body = document.querySelector(".list-body")
-        if (body === null) throw new Error("no list")
-        const out: Array<number> = []
-        let before = performance.now()
-        for (let i = 0; i <= 60; i++) {
-          body.scrollTop = (body.scrollHeight / 60) * i
-          await new Promise((resolve) => requestAnimationFrame(resolve))
-          const now = performance.now()
-          out.push(now - before)
-          before = now
-        }
-        return out.sort((a, b) => a - b)
-      })
+      /** Milliseconds between frames while the list is scrolled from its top to its end, or stands still. */
+      const framesOf = (what: "scrolled" | "still") =>
+        page.evaluate(async (doing) => {
+          const body = document.querySelector(".list-body")
+          if (body === null) throw new Error("no list")
+          const out: Array<number> = []
+          let before = performance.now()
+          for (let i = 0; i <= 60; i++) {
+            if (doing === "scrolled") body.scrollTop = (body.scrollHeight / 60) * i
+            await new Promise((resolve) => requestAnimationFrame(resolve))
+            const now = performance.now()
+            out.push(now - before)
+            before = now
+          }
+          return out.sort((a, b) => a - b)
+        }, what)
+      // What this machine can do at the moment.
+      const still = (await framesOf("still"))[30] ?? 0
+      const frames = await framesOf("scrolled")
       const rows = await page.locator(".list-row").count()
       console.log(
-        `10,003 nodes: ${rows} rows in the page, a frame ${frames[30]?.toFixed(0)} ms at the median, ${frames[57]?.toFixed(0)} ms at p95`
+        `10,003 nodes: ${rows} rows in the page, a frame ${frames[30]?.toFixed(0)} ms at the median, ${frames[57]?.toFixed(0)} ms at p95; ${still.toFixed(0)} ms where nothing moves`
       )
       assert.isBelow(rows, 60)
-      assert.isBelow(frames[30] ?? Number.POSITIVE_INFINITY, 50)
+      assert.isBelow(frames[30] ?? Number.POSITIVE_INFINITY, Math.max(50, 3 * still))
       await text(".list-row", /west/)
       await page.getByLabel("Name or address").fill("crowd-0999")
       await text("[role=status]", /10 of 10,003/)

@@ -13,6 +13,12 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
     await response.arrayBuffer()
     return (response.headers.get("etag") ?? "").replaceAll('"', "")
   }
+  const began = Date.now()
+  /** Counters that a camera of 2 Mbit/s and its readers make rise. */
+  const bytes = (readers: number) => {
+    const bytesReceived = Math.round(((Date.now() - began) / 1000) * 250_000)
+    return { bytesReceived, bytesSent: bytesReceived * readers }
+  }
   const party = (type: string, id: string) => ({ type, id })
   return {
     /** A heartbeat; the commands that came with its answer. */
@@ -40,7 +46,8 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
       available: true,
       online: true,
       source: party("rtspSession", `${name}-publisher`),
-      readers: Array.from({ length: readers }, (_, i) => party("webRTCSession", `${name}-reader-${i + 1}`))
+      readers: Array.from({ length: readers }, (_, i) => party("webRTCSession", `${name}-reader-${i + 1}`)),
+      ...bytes(readers)
     }),
     hook: (node: string, event: Readonly<Record<string, unknown>>) => post(`/hooks?node=${node}`, event),
     /** A node tells of segments of ten minutes, from one time to another. */

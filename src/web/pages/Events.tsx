@@ -64,7 +64,7 @@ export const Events = () => {
           {held === undefined ? "Pause" : "Go on"}
         </button>
         <span class="soft">
-          {showNumber(rows.length)} of the last {showNumber(shown.length)}, since this page was opened
+          {showNumber(rows.length)} of the last {showNumber(shown.length)}
         </span>
       </div>
       <VirtualList

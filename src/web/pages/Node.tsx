@@ -1,20 +1,29 @@
-import { useMemo } from "preact/hooks"
+import { useEffect, useMemo, useRef } from "preact/hooks"
 import { call, useLoad } from "../Api.js"
-import { showBytes, showDuration, showHash, showNumber, showTime } from "../Format.js"
+import { showBytes, showDuration, showHash, showTime } from "../Format.js"
 import { snapshot } from "../Live.js"
-import { Changes } from "../parts/Changes.js"
-import { Act, Ago, Badge, Note, PathBadge, Problem, Section, StreamLink, useAdmin, useNow } from "../parts/Parts.js"
+import { Act, Ago, Badge, Note, Problem, Section, useAdmin, useNow } from "../parts/Parts.js"
 import { PresenceStrip, useNodeEvents } from "../parts/Presence.js"
+import { Scroll } from "../parts/Scroll.js"
 import { Table, type TableColumn } from "../parts/Table.js"
+import { TextDiff } from "../parts/TextDiff.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
-import type { Command, Difference, EventRecord, FleetSnapshot, NodeDetail } from "../Wire.js"
+import type { Command, ConfigTexts, EventRecord, NodeDetail } from "../Wire.js"
 import { describe } from "./Events.js"
+import { Paths } from "./Paths.js"
 import { Sessions, sessionsOf } from "./Sessions.js"
 
 const Config = ({ node }: { readonly node: NodeDetail }) => {
-  const differs = node.wantedHash !== null && node.appliedHash !== node.wantedHash
-  const last = useLoad<Difference>(differs ? "/config/diff" : undefined)
+  const { error, reload, value: texts } = useLoad<ConfigTexts>(`/nodes/${encodeURIComponent(node.id)}/config`)
+  const known = useRef(`${node.wantedHash} ${node.appliedHash}`)
+  useEffect(() => {
+    const now = `${node.wantedHash} ${node.appliedHash}`
+    if (known.current !== now) reload()
+    known.current = now
+  }, [node.wantedHash, node.appliedHash, reload])
+  const [applied, wanted] = [texts?.applied, texts?.wanted]
+  const differs = applied !== null && applied?.hash !== wanted?.hash
   return (
     <Section id="config" title="Config" tools={<Badge state={node.configStatus} />}>
       <dl>
@@ -30,7 +39,10 @@ const Config = ({ node }: { readonly node: NodeDetail }) => {
         <dt>Applied</dt>
         <dd>
           <code title={node.appliedHash ?? ""}>{showHash(node.appliedHash)}</code>{" "}
-          {node.appliedHash === null && <span class="soft">it has not said</span>}
+          <span class="soft">
+            {node.appliedHash === null && "it has not said"}
+            {typeof applied?.revision === "number" && `as of revision ${applied.revision}`}
+          </span>
         </dd>
       </dl>
       {node.error !== null && <Note tone="bad">{node.error}</Note>}
@@ -40,14 +52,23 @@ const Config = ({ node }: { readonly node: NodeDetail }) => {
           <code>{issue.fieldText}</code> {issue.message}; expected: {issue.expected}
         </Note>
       ))}
-      {differs && last.value !== undefined && (
+      <Problem error={error} />
+      {differs && typeof applied?.text === "string" && typeof wanted?.text === "string" && (
         <>
-          <h3>The last change of the fleet's config</h3>
-          <Changes changes={last.value.changes} />
+          <h3>From what it runs to what it should</h3>
+          <TextDiff before={applied.text} after={wanted.text} />
         </>
       )}
-      {differs && last.error?.status === 404 && (
-        <p class="soft">What differs can't be shown: this manager keeps no revisions.</p>
+      {differs && applied?.text === null && (
+        <p class="soft">What it runs is of none of the newest revisions: only its hash is known.</p>
+      )}
+      {typeof wanted?.text === "string" && (
+        <details>
+          <summary>What it should run, without secrets</summary>
+          <Scroll>
+            <pre>{wanted.text}</pre>
+          </Scroll>
+        </details>
       )}
     </Section>
   )
@@ -71,13 +92,6 @@ const commandColumns: ReadonlyArray<TableColumn<Command>> = [
       </>
     )
   }
-]
-
-const pathColumns: ReadonlyArray<TableColumn<FleetSnapshot["paths"][number]>> = [
-  { head: "Path", cell: ({ path }) => <StreamLink path={path} /> },
-  { head: "State", cell: ({ available }) => <PathBadge available={available} /> },
-  { head: "Readers", cell: ({ readers }) => showNumber(readers) },
-  { head: "Since", cell: ({ since }) => <Ago at={since} /> }
 ]
 
 const eventColumns: ReadonlyArray<TableColumn<EventRecord>> = [
@@ -180,7 +194,7 @@ export const Node = ({ id }: { readonly id: string }) => {
             </Section>
           </div>
           <Section id="paths" title="Paths">
-            <Table rows={paths} columns={pathColumns} keyOf={({ path }) => path} empty="None." />
+            <Paths places={paths} of="node" value={id} empty="None." />
           </Section>
           <Section id="sessions" title="Sessions">
             <Sessions sessions={sessions} name="path" onKick={commands.reload} />

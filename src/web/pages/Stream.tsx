@@ -2,11 +2,12 @@ import { useMemo, useState } from "preact/hooks"
 import { get, messageOf } from "../Api.js"
 import { showNumber } from "../Format.js"
 import { snapshot } from "../Live.js"
-import { Ago, NodeLink, Note, PathBadge, Section } from "../parts/Parts.js"
-import { Table, type TableColumn } from "../parts/Table.js"
+import { NodeLink, Note, Section } from "../parts/Parts.js"
+import { Table } from "../parts/Table.js"
 import { link } from "../Route.js"
 import { useStore } from "../Store.js"
-import type { FleetSnapshot, StreamLocations } from "../Wire.js"
+import type { StreamLocations } from "../Wire.js"
+import { Paths } from "./Paths.js"
 import { Sessions, sessionsOf } from "./Sessions.js"
 
 const protocols = ["webrtc", "hls", "rtsp", "rtmp", "srt"] as const
@@ -100,13 +101,6 @@ const Locator = ({ path }: { readonly path: string }) => {
   )
 }
 
-const where: ReadonlyArray<TableColumn<FleetSnapshot["paths"][number]>> = [
-  { head: "Node", cell: ({ node }) => <NodeLink id={node} /> },
-  { head: "State", cell: ({ available }) => <PathBadge available={available} /> },
-  { head: "Readers", cell: ({ readers }) => showNumber(readers) },
-  { head: "Since", cell: ({ since }) => <Ago at={since} /> }
-]
-
 export const Stream = ({ path }: { readonly path: string }) => {
   const fleet = useStore(snapshot)
   const places = fleet?.paths.filter((each) => each.path === path) ?? []
@@ -122,7 +116,7 @@ export const Stream = ({ path }: { readonly path: string }) => {
         </a>
       </div>
       <Section id="where" title="Where">
-        <Table rows={places} columns={where} keyOf={({ node }) => node} empty="On no node right now." />
+        <Paths places={places} of="path" value={path} empty="On no node right now." />
       </Section>
       <Locator path={path} key={path} />
       <Section id="publishers" title="Who publishes">

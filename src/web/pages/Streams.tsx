@@ -1,26 +1,48 @@
 import { useMemo, useState } from "preact/hooks"
-import { showNumber } from "../Format.js"
+import { useLoad } from "../Api.js"
+import { showNumber, showRate } from "../Format.js"
 import { snapshot } from "../Live.js"
 import { PathBadge, Search, StreamLink } from "../parts/Parts.js"
 import { type Column, VirtualList } from "../parts/VirtualList.js"
 import { useStore } from "../Store.js"
-import type { FleetSnapshot } from "../Wire.js"
+import type { FleetSnapshot, Traffic } from "../Wire.js"
 
 interface Row {
   readonly path: string
   readonly nodes: ReadonlyArray<string>
   readonly available: number
   readonly readers: number
+  /** Bytes per second; undefined where no node reports them. */
+  readonly received: number | undefined
+  readonly sent: number | undefined
 }
 
-const rowsOf = (fleet: FleetSnapshot | undefined): ReadonlyArray<Row> => {
-  const rows = new Map<string, { path: string; nodes: Array<string>; available: number; readers: number }>()
+interface Growing extends Row {
+  readonly nodes: Array<string>
+  available: number
+  readers: number
+  received: number | undefined
+  sent: number | undefined
+}
+
+const rowsOf = (fleet: FleetSnapshot | undefined, traffic: Traffic | undefined): ReadonlyArray<Row> => {
+  const rows = new Map<string, Growing>()
   for (const { available, node, path, readers } of fleet?.paths ?? []) {
-    const row = rows.get(path) ?? { path, nodes: [], available: 0, readers: 0 }
+    const row = rows.get(path) ?? {
+      ...{ path, nodes: [], available: 0, readers: 0 },
+      received: undefined,
+      sent: undefined
+    }
     rows.set(path, row)
     row.nodes.push(node)
     row.readers += readers
     if (available) row.available++
+  }
+  for (const { path, receivedPerSecond, sentPerSecond } of traffic?.streams ?? []) {
+    const row = rows.get(path)
+    if (row === undefined) continue
+    row.received = (row.received ?? 0) + receivedPerSecond
+    row.sent = (row.sent ?? 0) + sentPerSecond
   }
   return [...rows.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
@@ -33,13 +55,21 @@ const columns: ReadonlyArray<Column<Row>> = [
     cell: ({ available }) => <PathBadge available={available > 0} />
   },
   { head: "Readers", width: "5rem", cell: ({ readers }) => showNumber(readers) },
+  {
+    head: "In",
+    width: "6rem",
+    wide: true,
+    cell: ({ received }) => (received === undefined ? "–" : showRate(received))
+  },
+  { head: "Out", width: "6rem", wide: true, cell: ({ sent }) => (sent === undefined ? "–" : showRate(sent)) },
   { head: "Nodes", width: "minmax(6rem, 3fr)", wide: true, cell: ({ nodes }) => nodes.join(", ") }
 ]
 
 export const Streams = () => {
   const fleet = useStore(snapshot)
   const [text, setText] = useState("")
-  const all = useMemo(() => rowsOf(fleet), [fleet])
+  const traffic = useLoad<Traffic>("/traffic?top=10000", 5_000).value
+  const all = useMemo(() => rowsOf(fleet, traffic), [fleet, traffic])
   const rows = useMemo(
     () => all.filter(({ path }) => path.toLowerCase().includes(text.trim().toLowerCase())),
     [all, text]
