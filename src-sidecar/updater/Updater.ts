@@ -44,6 +44,8 @@ interface Sight {
   readonly startedAt?: number
   readonly paths?: ReadonlyArray<ReportedPath>
   readonly problem?: string
+  /** False: there is none. */
+  readonly serving?: boolean
 }
 
 /** Looks at MediaMTX for a heartbeat, and remembers from one to the next. */
@@ -81,10 +83,13 @@ const makeSight = Effect.fnUntraced(function* (interval: Duration.Duration) {
     missed += 1
     // Told by the config to have no API there.
     if (!apiExpected) return {}
-    // It may be waiting for its first config; but not for ever.
-    if (known === undefined) return inPlace === undefined || missed < NEVER_SEEN ? {} : { problem: error.message }
+    // It may be waiting for its first config; but not for ever. The manager knows whether it was ever there.
+    if (known === undefined) {
+      if (inPlace === undefined || missed < 2) return {}
+      return missed < NEVER_SEEN ? { serving: false } : { serving: false, problem: error.message }
+    }
     // Once may be a restart of its API; twice, and there is no MediaMTX, so there is no path either.
-    return missed < 2 ? { problem: error.message } : { problem: error.message, paths: [] }
+    return missed < 2 ? { problem: error.message } : { serving: false, problem: error.message, paths: [] }
   }) satisfies Effect.Effect<Sight>
 })
 
@@ -161,7 +166,7 @@ const make = (settings: Settings) =>
         ] satisfies readonly [unknown, Effect.Effect<Sight>, unknown, unknown],
         { concurrency: "unbounded" }
       )
-      const { paths, problem, startedAt, version }: Sight = seen
+      const { paths, problem, serving, startedAt, version }: Sight = seen
       const error = [report.problem, problem, relayProblem].filter((text) => text !== undefined).join("; ")
       const confirming = results.slice(0, OBEYED)
       const reply = yield* manager.heartbeat({
@@ -175,6 +180,7 @@ const make = (settings: Settings) =>
         ...(version === undefined ? {} : { mediamtxVersion: version }),
         ...(startedAt === undefined ? {} : { startedAt }),
         ...(paths === undefined ? {} : { paths }),
+        ...(serving === undefined ? {} : { serving }),
         ...(disk === undefined ? {} : { disk })
       })
       managerProblem = undefined

@@ -59,6 +59,11 @@ export const Heartbeat = Schema.Struct({
   /** SHA-256 (hex) of the config file in force. */
   appliedHash: Schema.optional(Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))),
   status: Schema.Literal("ok", "failed"),
+  /**
+   * False: the updater is there, and MediaMTX is not. That is no sign of life of the node, if its MediaMTX was ever reported:
+   * until it is back, the node is as silent as if all of it were gone. Absent: it is there, or that can't be told.
+   */
+  serving: Schema.optional(Schema.Boolean),
   /** What is wrong: why the last config could not be applied, or anything else. */
   error: Schema.optional(Schema.String),
   /** The part of it that keeps the wanted config from being in force; null: nothing. Absent: all of `error` may be that. */
@@ -218,6 +223,8 @@ export interface StoredNode {
   readonly interval: number | null
   /** When the MediaMTX process that runs was last reported by a heartbeat. */
   readonly reportedAt: number | null
+  /** Its updater goes on calling for a MediaMTX that is gone. */
+  readonly serverDown: boolean
 }
 
 /**

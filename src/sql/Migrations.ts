@@ -20,6 +20,7 @@ import { nodeControl } from "./migrations/0008_node_control.js"
 import { rollouts } from "./migrations/0009_rollouts.js"
 import { sharing } from "./migrations/0010_sharing.js"
 import { webhooks } from "./migrations/0011_webhooks.js"
+import { serverDown } from "./migrations/0015_server_down.js"
 
 /** Name of the table that says which steps were run. */
 export const migrationsTable = "mtx_manager_migrations"
@@ -36,7 +37,8 @@ export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.S
   "0008_node_control": nodeControl,
   "0009_rollouts": rollouts,
   "0010_sharing": sharing,
-  "0011_webhooks": webhooks
+  "0011_webhooks": webhooks,
+  "0015_server_down": serverDown
 }
 
 /** Number of the last step. */

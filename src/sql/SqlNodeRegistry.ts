@@ -38,7 +38,8 @@ const Row = Schema.Struct({
   disk_free: Schema.NullOr(Schema.Number),
   disk_total: Schema.NullOr(Schema.Number),
   promised_interval: Schema.NullOr(Integer),
-  reported_at: Schema.NullOr(Integer)
+  reported_at: Schema.NullOr(Integer),
+  server_down: Integer
 })
 const decodeSeq = Schema.decodeUnknown(Schema.Array(Schema.Struct({ seq: Integer })))
 const isRemoval = Schema.is(Schema.Struct({ gone: Schema.Literal(1), id: NodeId }))
@@ -62,11 +63,17 @@ const fromRow = (row: typeof Row.Type): NodeRegistry.StoredNode => ({
     disk: row.disk_free === null || row.disk_total === null ? null : { free: row.disk_free, total: row.disk_total }
   },
   interval: row.promised_interval,
-  reportedAt: row.reported_at
+  reportedAt: row.reported_at,
+  serverDown: row.server_down !== 0
 })
 
 /** In the order of `columns`. */
-const toValues = ({ interval, record, reportedAt }: NodeRegistry.StoredNode): ReadonlyArray<string | number | null> => [
+const toValues = ({
+  interval,
+  record,
+  reportedAt,
+  serverDown
+}: NodeRegistry.StoredNode): ReadonlyArray<string | number | null> => [
   record.id,
   record.status,
   record.statusSince,
@@ -83,7 +90,8 @@ const toValues = ({ interval, record, reportedAt }: NodeRegistry.StoredNode): Re
   record.disk?.free ?? null,
   record.disk?.total ?? null,
   interval,
-  reportedAt
+  reportedAt,
+  serverDown ? 1 : 0
 ]
 
 const columns: Columns = [
@@ -103,7 +111,8 @@ const columns: Columns = [
   ["disk_free", "double precision"],
   ["disk_total", "double precision"],
   ["promised_interval", "bigint"],
-  ["reported_at", "bigint"]
+  ["reported_at", "bigint"],
+  ["server_down", "integer"]
 ]
 
 const storageError = (message: string) => (cause: unknown) =>

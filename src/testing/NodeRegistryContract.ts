@@ -131,6 +131,42 @@ export const nodeRegistryContract = <E>(name: string, options: NodeRegistryContr
         assert.deepStrictEqual(yield* ids, ["a", "aa", "c"])
       }))
 
+    test("calls of an updater whose MediaMTX is gone do not keep the node alive; its return does", (registry) =>
+      Effect.gen(function* () {
+        const base = { instance: "i", status: "ok", every: 10 } as const
+        const gone = { ...base, status: "failed", error: "it does not answer", serving: false, paths: [] } as const
+        yield* registry.heartbeat(north, { ...base, startedAt: 3_600_000 })
+        // Of this one nobody has ever seen a MediaMTX: it may be the updater's settings that are wrong.
+        yield* registry.heartbeat(south, base)
+        const changes = yield* registry.subscribe
+        for (let seconds = 0; seconds < 50; seconds += 10) {
+          yield* TestClock.adjust("10 seconds")
+          for (const node of [north, south]) {
+            yield* registry.heartbeat(node, gone)
+            yield* registry.observe(node, { via: "config" })
+            yield* registry.observe(node, { via: "hook" })
+          }
+        }
+        const found = yield* record(registry, north)
+        assert.deepStrictEqual(
+          [found.status, found.lastSeen, found.error, found.startedAt],
+          ["offline", 3_600_000, "it does not answer", 3_600_000]
+        )
+        assert.strictEqual(yield* status(registry, south), "online")
+        assert.deepStrictEqual(
+          names(yield* taken(changes)).filter((name) => name.startsWith("north")),
+          ["north node_config_failed", "north node_stale", "north node_offline"]
+        )
+        yield* registry.heartbeat(north, { ...base, startedAt: 3_645_000 })
+        assert.deepStrictEqual(names(yield* taken(changes)), ["north node_online", "north node_restarted"])
+        assert.strictEqual((yield* record(registry, north)).lastSeen, 3_650_000)
+        // A MediaMTX that boots, or that keeps its config fresh by itself, is there.
+        yield* registry.heartbeat(north, gone)
+        yield* TestClock.adjust("5 seconds")
+        yield* registry.observe(north, { via: "config", boot: true })
+        assert.strictEqual((yield* record(registry, north)).lastSeen, 3_655_000)
+      }))
+
     test("a node that promised nothing may be silent for ever", (registry) =>
       Effect.gen(function* () {
         yield* registry.observe(north, { via: "config" })

@@ -5,8 +5,8 @@
  *
  * Invariants
  * - `statusSince` changes with `status` and only with it; each such change has exactly one event.
- * - A call of the node always leads to `online`; only time leads to `stale` and `offline`, and only when the node has
- *   promised to call again.
+ * - A call of the node always leads to `online`, but for those of an updater whose MediaMTX is gone, which change nothing of
+ *   it; only time leads to `stale` and `offline`, and only when the node has promised to call again.
  * - `dueAt` is null if and only if `interval` is; else it is `lastSeen + interval`.
  *
  * @internal
@@ -73,8 +73,12 @@ const heard = (previous: StoredNode | undefined, now: number): Array<NodeEvent> 
 
 /** A call of the node. Any call proves that the node is alive now, so it moves the deadline of a promise that stands. */
 export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observation, now: number): Step => {
-  const before = previous?.record ?? discover(id, o.via, now)
   const boot = o.boot === true
+  // Nobody but the updater, a late hook say. A boot and a refresh loop are MediaMTX's own.
+  if (previous?.serverDown === true && !boot && o.nextWithin === undefined) {
+    return { node: previous, events: NONE, urgent: false }
+  }
+  const before = previous?.record ?? discover(id, o.via, now)
   let events = heard(previous, now)
   // A promise was made by a process; a boot means that this process is gone.
   const interval =
@@ -107,7 +111,8 @@ export const observe = (previous: StoredNode | undefined, id: NodeId, o: Observa
         disk: before.disk
       },
       interval,
-      reportedAt: boot || previous === undefined ? null : previous.reportedAt
+      reportedAt: boot || previous === undefined ? null : previous.reportedAt,
+      serverDown: false
     },
     events: events ?? NONE,
     urgent:
@@ -138,7 +143,9 @@ export const report = (
   policy: Policy
 ): Step => {
   const before = previous?.record ?? discover(id, "heartbeat", now)
-  const events = heard(previous, now) ?? []
+  // Of a MediaMTX that was never reported it may be the updater's settings that are wrong.
+  const serverDown = heartbeat.serving === false && before.startedAt !== null
+  const events = serverDown ? [] : (heard(previous, now) ?? [])
   const interval = promise(heartbeat.every === undefined ? policy.interval : heartbeat.every * 1000)
   const instance = clip(heartbeat.instance, 128)
   const reported = heartbeat.startedAt
@@ -162,12 +169,22 @@ export const report = (
     node: {
       record: {
         id,
-        status: "online",
-        statusSince: before.status === "online" ? before.statusSince : now,
+        ...(serverDown
+          ? {
+              status: before.status,
+              statusSince: before.statusSince,
+              lastSeen: before.lastSeen,
+              lastSeenBy: before.lastSeenBy,
+              dueAt: before.lastSeen + interval
+            }
+          : {
+              status: "online",
+              statusSince: before.status === "online" ? before.statusSince : now,
+              lastSeen: now,
+              lastSeenBy: "heartbeat",
+              dueAt: now + interval
+            }),
         firstSeen: before.firstSeen,
-        lastSeen: now,
-        lastSeenBy: "heartbeat",
-        dueAt: now + interval,
         address: address ?? before.address,
         instance,
         mediamtxVersion,
@@ -177,7 +194,8 @@ export const report = (
         disk: heartbeat.disk ?? before.disk
       },
       interval,
-      reportedAt: now
+      reportedAt: serverDown ? (previous?.reportedAt ?? null) : now,
+      serverDown
     },
     events: events.length === 0 ? NONE : events,
     urgent:
@@ -186,6 +204,7 @@ export const report = (
       instance !== before.instance ||
       mediamtxVersion !== before.mediamtxVersion ||
       startedAt !== before.startedAt ||
+      serverDown !== (previous?.serverDown ?? false) ||
       interval !== previous?.interval
   }
 }
