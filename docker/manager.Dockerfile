@@ -30,5 +30,5 @@ ENV NODE_ENV=production \
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.MANAGER_PORT}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # It is process 1 and handles SIGTERM itself: it drains, and exits with 0.
-ENTRYPOINT ["node", "dist/cli/main.js"]
+ENTRYPOINT ["node", "dist/cli/mtx-manager.js"]
 CMD ["serve", "--quiet"]

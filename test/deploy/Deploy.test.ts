@@ -55,7 +55,7 @@ describe("docker/manager.Dockerfile", () => {
     expect(all("VOLUME")).toEqual(["/data"])
     expect(all("HEALTHCHECK")[0]).toContain("/readyz")
     // In the form of a list: no shell between, so that SIGTERM arrives.
-    expect(JSON.parse(all("ENTRYPOINT")[0] ?? "")).toEqual(["node", "dist/cli/main.js"])
+    expect(JSON.parse(all("ENTRYPOINT")[0] ?? "")).toEqual(["node", "dist/cli/mtx-manager.js"])
     expect(JSON.parse(all("CMD")[0] ?? "")).toEqual(["serve", "--quiet"])
   })
 
