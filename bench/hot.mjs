@@ -55,7 +55,7 @@ export const startManager = async (folder, baseYml) => {
   mkdirSync(join(folder, "config"), { recursive: true })
   writeFileSync(join(folder, "config", "base.yml"), baseYml)
   writeFileSync(join(folder, "config", "manager.yml"), managerYml)
-  return startServer("../dist/cli/main.js", ["serve", "--port", "0", "--key", KEY, "--data", folder])
+  return startServer("../dist/cli/mtx-manager.js", ["serve", "--port", "0", "--key", KEY, "--data", folder])
 }
 
 const etagOf = async (server) => {
