@@ -61,7 +61,7 @@ export interface WebhooksOptions {
 /** For how long the secret before a rotation signs as well. */
 const OVERLAP = Duration.days(1)
 /** How often what is over is deleted. */
-const PRUNE_EVERY = 60_000
+const PRUNE_EVERY = 10 * 60_000
 const KEEP_DELIVERED_FOR = Duration.toMillis(Duration.days(7))
 /** How long the end of the layer waits for tries that are under way. */
 const DRAIN_TIME = Duration.seconds(2)

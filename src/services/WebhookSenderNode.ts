@@ -67,7 +67,10 @@ export const make = (options: WebhookSenderOptions = {}): Effect.Effect<WebhookS
             })
           ] as const
       ),
-      (agents) => Effect.sync(() => agents.forEach((agent) => agent.destroy()))
+      (agents) =>
+        Effect.sync(() => {
+          for (const agent of agents) agent.destroy()
+        })
     )
 
     /** Addresses of the URL's host that may be called: what a connection is made to. */
