@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { logOut, resume, session } from "./Api.js"
 import { connection, follow } from "./Live.js"
+import { Auth } from "./pages/Auth.js"
 import { Config } from "./pages/Config.js"
 import { Events } from "./pages/Events.js"
 import { Jobs } from "./pages/Jobs.js"
@@ -25,6 +26,7 @@ const pages = [
   { name: "Recordings", path: "recordings" },
   { name: "Clips", path: "clips" },
   { name: "Events", path: "events" },
+  { name: "Auth", path: "auth" },
   { name: "Config", path: "config" },
   { name: "Rollouts", path: "rollouts" }
 ]
@@ -43,6 +45,8 @@ const Page = () => {
       return <Recordings />
     case "clips":
       return <Jobs />
+    case "auth":
+      return <Auth />
     case "config":
       return <Config />
     case "rollouts":

@@ -8,11 +8,13 @@ import type {
 } from "../api/RevisionsApi.js"
 import type { StreamLocations as StreamLocationsSchema } from "../api/StreamsApi.js"
 import type { ConfigPlan as ConfigPlanSchema } from "../services/ConfigPlan.js"
+import type { DecisionPage as DecisionPageSchema } from "../services/DecisionLog.js"
 import type { FleetSnapshot as FleetSnapshotSchema } from "../services/FleetState.js"
 import type { HookRecord as HookRecordSchema } from "../services/HookBus.js"
 import type { CommandRecord as CommandRecordSchema } from "../services/NodeCommands.js"
 import type { NodeConfigTexts as NodeConfigTextsSchema } from "../services/NodeConfigTexts.js"
 import type { PlaybackStatus as PlaybackStatusSchema } from "../services/Playback.js"
+import type { DryRunReport as DryRunSchema } from "../services/PolicyDryRun.js"
 import type { RecordedPath as RecordedPathSchema, RecordingTimeline as TimelineSchema } from "../services/Recordings.js"
 import type { RolloutDetail as RolloutDetailSchema, RolloutInfo as RolloutInfoSchema } from "../services/Rollout.js"
 import type { FleetTraffic as FleetTrafficSchema } from "../services/Traffic.js"
@@ -35,6 +37,9 @@ export type RevisionInfo = RevisionPage["revisions"][number]
 export type Difference = typeof ConfigDifferenceSchema.Encoded
 export type ConfigChanged = typeof ConfigChangedSchema.Encoded
 export type Plan = typeof ConfigPlanSchema.Encoded
+export type DecisionPage = typeof DecisionPageSchema.Encoded
+export type Decision = DecisionPage["decisions"][number]
+export type DryRun = typeof DryRunSchema.Encoded
 export type Rollout = typeof RolloutInfoSchema.Encoded
 export type RolloutDetail = typeof RolloutDetailSchema.Encoded
 

@@ -45,6 +45,7 @@ const baseYml = `paths:
 `
 const managerYml = `auth:
   rules:
+    - {name: closed, deny: [read], paths: [secret/**]}
     - {name: open, allow: [publish, read, playback]}
     - {name: clips, allow: [playback.request, playback.worker]}
 rollout:
@@ -303,6 +304,42 @@ describeChromium("the dashboard", (launch) => {
     await text("tr", /queued/)
     await fits()
     await picture("clips")
+  })
+
+  it("tells what was decided on who asked, by which rule, and what other rules would decide", {
+    timeout: 120_000
+  }, async () => {
+    assert.strictEqual(await nodes.auth("north", { user: "ann", password: "hunter2" }), 204)
+    assert.strictEqual(
+      await nodes.auth("north", { path: "secret/door", ip: "198.51.100.9", user: "eve", password: "x" }),
+      403
+    )
+    await open("auth", "Auth")
+    await text(".list-row", /allow.*cam\/1.*ann.*192\.0\.2\.7.*north.*open/)
+    await text(".list-row", /deny.*secret\/door.*eve.*198\.51\.100\.9.*closed/)
+    await page.getByLabel("Stream or pattern").fill("secret/**")
+    await text("[role=status]", /0 allowed, 1 denied/)
+    assert.strictEqual(await page.locator(".list-row").count(), 1)
+    // As it happens.
+    assert.strictEqual(await nodes.auth("south", { path: "secret/vault" }), 401)
+    await page.getByLabel("first calls without credentials").check()
+    await text(".list-row", /ask.*secret\/vault.*south/)
+    await page.getByRole("button", { name: "closed" }).last().click()
+    await text("#decision + dl", /auth\.rules\[0\]/)
+    await page.getByLabel("Address or network").fill("not one")
+    await text("[role=alert]", /IP address or a network/)
+    await page.getByLabel("Address or network").fill("198.51.100.0/24")
+    await text(".list-row", /eve/)
+    assert.notInclude(await page.content(), "hunter2")
+    const rules = page.getByLabel("The section auth of a manager.yml")
+    await rules.fill("rules:\n  - {name: nobody, deny: [reed]}")
+    await page.getByRole("button", { name: "Try", exact: true }).click()
+    await text("#try ~ [role=alert]", /line 2.*read/)
+    await rules.fill("rules:\n  - {name: nobody, deny: [read]}")
+    await page.getByRole("button", { name: "Try", exact: true }).click()
+    await text("#try ~ div .scroll", /read cam\/1 by rtsp.*ann from 192\.0\.2\.7.*allow.*open.*(?:deny|ask)/)
+    await fits()
+    await picture("auth")
   })
 
   it("judges an edit of the config, saves it, and takes it back", { timeout: 180_000 }, async () => {

@@ -49,6 +49,19 @@ export const fleet = ({ key, url }: Pick<RunningManager, "key" | "url">) => {
       readers: Array.from({ length: readers }, (_, i) => party("webRTCSession", `${name}-reader-${i + 1}`)),
       ...bytes(readers)
     }),
+    /** What MediaMTX asks of the manager when somebody wants in; the status that it was answered with. */
+    auth: async (node: string, over: Readonly<Record<string, unknown>>): Promise<number> => {
+      const response = await fetch(`${url}/auth?node=${node}`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({
+          ...{ ip: "192.0.2.7", user: "", password: "", token: "", action: "read", path: "cam/1", protocol: "rtsp" },
+          ...{ id: crypto.randomUUID(), query: "", userAgent: "vlc" },
+          ...over
+        })
+      })
+      return response.status
+    },
     hook: (node: string, event: Readonly<Record<string, unknown>>) => post(`/hooks?node=${node}`, event),
     /** A node tells of segments of ten minutes, from one time to another. */
     recorded: async (node: string, path: string, from: number, to: number) => {
