@@ -103,7 +103,15 @@ const withSite = async (body) => {
   try {
     const node = await startServer("./peers/playback.mjs", [])
     started.push(node)
-    const manager = await startServer("../dist/cli/mtx-manager.js", ["serve", "--port", "0", "--key", KEY, "--data", folder])
+    const manager = await startServer("../dist/cli/mtx-manager.js", [
+      "serve",
+      "--port",
+      "0",
+      "--key",
+      KEY,
+      "--data",
+      folder
+    ])
     started.push(manager)
     const base = `http://127.0.0.1:${manager.port}`
     const mediamtx = `http://127.0.0.1:${node.port}`

@@ -6,7 +6,6 @@ import { open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type HttpFailure, placeOf, readText, send } from "../support/Http.js"
-import { makeMeter } from "../support/Memory.js"
 import { type BodyPart, sizeOfPart } from "./Mp4Join.js"
 
 /**
@@ -55,7 +54,6 @@ const writeParts =
   (parts: ReadonlyArray<BodyPart>, onBytes: (bytes: number) => void) =>
   async (write: (chunk: Uint8Array) => Promise<void>): Promise<void> => {
     const buffer = Buffer.allocUnsafeSlow(CHUNK)
-    const meter = makeMeter()
     for (const part of parts) {
       if (part instanceof Uint8Array) {
         await write(part)
@@ -71,7 +69,6 @@ const writeParts =
           if (bytesRead === 0) throw new Error(`${part.path} is shorter than it was`)
           await write(buffer.subarray(0, bytesRead))
           onBytes(bytesRead)
-          meter(bytesRead)
           at += bytesRead
         }
       } finally {
