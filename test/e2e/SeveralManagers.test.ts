@@ -141,7 +141,8 @@ await describePostgres("mtx-manager serve --database postgres://", (server) => {
     await managers[1]?.process.stop("SIGKILL")
     expect(acknowledged).toBeLessThan(900)
     await Promise.all([hooks, asking, beating])
-    expect(requested.size).toBe(30)
+    // One job a window; a window that is asked for again after its job has failed gets another one.
+    expect(requested.size).toBeGreaterThanOrEqual(30)
 
     const alive = managers.filter((_, n) => n !== 1)
     const ended = async () => {
@@ -152,7 +153,7 @@ await describePostgres("mtx-manager serve --database postgres://", (server) => {
       return (jobs ?? []).filter(({ state }) => state === "failed")
     }
     // A job that was given out by the one that was killed may have to wait for its lease to run out.
-    for (let left = 300; left > 0 && (await ended()).length < 30; left--) await sleep(100)
+    for (let left = 300; left > 0 && (await ended()).length < requested.size; left--) await sleep(100)
     over = true
     await Promise.all(working)
     expect(new Set((await ended()).map(({ id }) => id))).toEqual(requested)
