@@ -19,7 +19,7 @@ import type { DecisionsParams, DryRunRequest } from "./DecisionsApi.js"
 import { Draining } from "./Draining.js"
 import { ManagerApi } from "./ManagerApi.js"
 import { LONGEST_WAIT } from "./PlaybackApi.js"
-import { expectedOf, invalid } from "./RequestIssues.js"
+import { expectedOf, invalid, placed } from "./RequestIssues.js"
 
 /** What comes within this time of the first that a follower waits for comes with it: a storm is not an answer each. */
 const GATHER = Duration.millis(200)
@@ -63,9 +63,9 @@ const given = ({ auth }: DryRunRequest): Either.Either<Given, InvalidRequest> =>
     return Either.left(
       invalid(
         "rules",
-        parsed.left.issues.map(({ column, hint, line, message }) => ({
+        parsed.left.issues.map(({ hint, message, ...position }) => ({
           field: "auth",
-          message: `line ${line}, column ${column}: ${message}`,
+          message: placed(message, position),
           expected: hint ?? "YAML"
         }))
       )
@@ -130,17 +130,11 @@ export const decisionsGroup = HttpApiBuilder.group(ManagerApi, "decisions", (han
             Effect.mapError(({ issues }) =>
               invalid(
                 "rules",
-                issues.map((issue) => {
-                  const position = positionOf(issue.field)
-                  return {
-                    field: formatField(issue.field),
-                    message:
-                      position === undefined
-                        ? issue.message
-                        : `line ${position.line}, column ${position.column}: ${issue.message}`,
-                    expected: expectedOf(issue)
-                  }
-                })
+                issues.map((issue) => ({
+                  field: formatField(issue.field),
+                  message: placed(issue.message, positionOf(issue.field)),
+                  expected: expectedOf(issue)
+                }))
               )
             )
           )

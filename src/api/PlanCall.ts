@@ -9,7 +9,7 @@ import { type FleetDocument, sections } from "../services/FleetDocument.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
 import type { InvalidRequest, RequestIssue } from "./ApiError.js"
 import type { PlanRequest } from "./PlanApi.js"
-import { expectedOf, invalid, invalidDocument } from "./RequestIssues.js"
+import { expectedOf, invalid, invalidDocument, placed } from "./RequestIssues.js"
 
 const NODE_ID = "1 to 64 characters of A-Z a-z 0-9 . _ -, starting with a letter or digit"
 
@@ -21,9 +21,6 @@ export interface PlanCall {
   /** Turns what a validator says into an answer, with lines and columns where texts were sent. */
   readonly explain: (error: InvalidConfig) => InvalidRequest
 }
-
-const placed = (message: string, position: SourcePosition | undefined): string =>
-  position === undefined ? message : `line ${position.line}, column ${position.column}: ${message}`
 
 const readDocument = (config: FleetDocument, others: PlanRequest): Either.Either<PlanCall, InvalidRequest> => {
   const beside = sections.filter((section) => others[section] !== undefined)

@@ -5,6 +5,7 @@
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
 import { type ConfigIssue, formatField, type InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import type { SourcePosition } from "../mediamtx/IssueText.js"
 import { InvalidRequest, type RequestIssue } from "./ApiError.js"
 
 /** At most this many issues are reported: a hostile body can hold thousands. */
@@ -88,6 +89,10 @@ const summary = (issues: ReadonlyArray<RequestIssue>): string =>
 /** An `InvalidRequest` whose message sums its issues up. `what`: the part of the request, for example `body`. */
 export const invalid = (what: string, issues: ReadonlyArray<RequestIssue>): InvalidRequest =>
   new InvalidRequest({ message: `invalid ${what}: ${summary(issues)}`, issues })
+
+/** What is wrong, after where it is in a text. */
+export const placed = (message: string, position: SourcePosition | undefined): string =>
+  position === undefined ? message : `line ${position.line}, column ${position.column}: ${message}`
 
 /** What would be right, with what was likely meant. */
 export const expectedOf = ({ expected, suggestion }: ConfigIssue): string =>

@@ -29,3 +29,11 @@ export const parseQuery = (query: string): Readonly<Record<string, string>> => {
   }
   return out
 }
+
+/** The token that a URL carries as `token` or `jwt`, which MediaMTX hands on without looking at it; empty for none. */
+export const tokenInQuery = (query: string): string => {
+  // What most queries end with: there is none.
+  if (!query.includes("token=") && !query.includes("jwt=")) return ""
+  const { jwt, token } = parseQuery(query)
+  return token || jwt || ""
+}

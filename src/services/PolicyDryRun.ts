@@ -15,6 +15,7 @@ import { REDACTED } from "../mediamtx/QueryString.js"
 import type { RulesCandidate } from "./AuthPolicy/RulesInForce.js"
 import type { AuthDecision, AuthPolicyShape, AuthRequest, PlainAuthRequest } from "./AuthPolicy.js"
 import { DecidingRule, DecisionOutcome, type DecisionRecord, outcomeOf } from "./DecisionLog.js"
+import { turn } from "./internal/gather.js"
 import { NodeId } from "./NodeId.js"
 import { Timestamp } from "./Timestamp.js"
 
@@ -220,12 +221,6 @@ const makeReport = ({ limit = DEFAULT_LIMIT }: DryRunOptions) => {
 /** Decisions that are looked at before nodes that wait are answered: a millisecond or two. */
 const AT_ONCE = 200
 
-/** Lets the event loop take in what has come. A clock of tests does not stop it. */
-const breathe: Effect.Effect<void> = Effect.async((resume) => {
-  const timer = setTimeout(() => resume(Effect.void), 0)
-  return Effect.sync(() => clearTimeout(timer))
-})
-
 const runAll = (
   records: ReadonlyArray<DecisionRecord>,
   options: DryRunOptions,
@@ -234,7 +229,7 @@ const runAll = (
   Effect.gen(function* () {
     const { add, report } = makeReport(options)
     for (const [index, record] of records.entries()) {
-      if (index > 0 && index % AT_ONCE === 0) yield* breathe
+      if (index > 0 && index % AT_ONCE === 0) yield* turn
       const verdict = judge(record)
       add(record, Effect.isEffect(verdict) ? yield* verdict : verdict)
     }

@@ -4,6 +4,7 @@ import { InvalidRequest } from "../../api/ApiError.js"
 import { clientAddress } from "../../api/ForwardedFor.js"
 import { BODY_LIMIT, type HotRequest, TooLarge } from "../../api/HotRequest.js"
 import * as HotResponse from "../../api/HotResponse.js"
+import { onWorkers } from "../../services/internal/onWorkers.js"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Responses
@@ -101,15 +102,13 @@ interface NodeBindings {
   readonly server?: NodeBindings | undefined
 }
 
-/** Where we run decides which headers a client can't forge. */
-const onWorkers = typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers"
-
 /**
  * The client's address: the socket's on Node, Cloudflare's word on Workers, `X-Forwarded-For` where proxies are trusted.
  */
 export const addressOf = (c: Context, trustedProxies: number): string | undefined => {
   // Whatever is in `env` on another runtime, it is only looked at.
   const env = c.env as NodeBindings | undefined
+  // Where we run decides which headers a client can't forge.
   const direct = onWorkers
     ? c.req.raw.headers.get("cf-connecting-ip")
     : (env?.server ?? env)?.incoming?.socket?.remoteAddress

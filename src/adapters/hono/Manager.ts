@@ -46,6 +46,7 @@ import {
 import * as Credentials from "../../services/Credentials.js"
 import { type FleetSnapshot, FleetState } from "../../services/FleetState.js"
 import type { HookBus } from "../../services/HookBus.js"
+import { onWorkers } from "../../services/internal/onWorkers.js"
 import { defaultLocator } from "../../services/LocatorSettings.js"
 import * as NodeEventLog from "../../services/NodeEventLog.js"
 import { isNodeId } from "../../services/NodeId.js"
@@ -259,8 +260,6 @@ const isEmpty = (context: FleetSnapshot): boolean =>
 const toCount = (trustProxy: number | boolean | undefined): number =>
   typeof trustProxy === "number" ? trustProxy : trustProxy === true ? 1 : 0
 
-const onWorkers = (): boolean => typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers"
-
 /** Reading the state failed: tried again for as long as the manager lives. */
 const retryPolicy = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")))
 
@@ -426,7 +425,7 @@ const fromLayerOf = (layer: (env: unknown) => Layer.Layer<Provided, unknown>, op
  * ```
  */
 export const fromLayer = (layer: Layer.Layer<Provided, unknown>, options: FromLayerOptions = {}): Manager =>
-  fromLayerOf(() => layer, { ...options, lazy: options.lazy ?? onWorkers() })
+  fromLayerOf(() => layer, { ...options, lazy: options.lazy ?? onWorkers })
 
 /**
  * Without `auth`, only the routes for clips ask, and whoever comes to them has shown the key for it: that decides.
@@ -565,7 +564,7 @@ export const manager = <
 
   const app = fromLayerOf(layerFor, {
     trustProxy: options.trustProxy,
-    lazy: typeof state === "function" || typeof storage === "function" || onWorkers(),
+    lazy: typeof state === "function" || typeof storage === "function" || onWorkers,
     auth: auth !== undefined,
     logger: options.logger
   })

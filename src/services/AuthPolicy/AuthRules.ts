@@ -37,7 +37,7 @@ import type * as Scope from "effect/Scope"
 import { AuthAction, canPrompt } from "../../mediamtx/AuthRequest.js"
 import { makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { parseIpNetwork } from "../../mediamtx/IpNetwork.js"
-import { parseQuery } from "../../mediamtx/QueryString.js"
+import { tokenInQuery } from "../../mediamtx/QueryString.js"
 import {
   AuthDecision,
   type AuthPolicy,
@@ -273,10 +273,9 @@ const makeAuthenticate = (document: AuthRulesDocument, passwords: PasswordCheck.
     if (request.user !== "" && (password !== "" || token === "")) return byPassword(request)
     if (token !== "") return byToken(token, request.user)
     if (password !== "") return byToken(password, "")
-    if (document.tokenInQuery && tokens.size > 0 && (query.includes("token=") || query.includes("jwt="))) {
-      const { token: first, jwt } = parseQuery(query)
-      const inQuery = first || jwt
-      if (inQuery) return byToken(inQuery, "")
+    if (document.tokenInQuery && tokens.size > 0) {
+      const inQuery = tokenInQuery(query)
+      if (inQuery !== "") return byToken(inQuery, "")
     }
     return ANONYMOUS
   }

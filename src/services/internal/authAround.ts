@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
-import { parseQuery } from "../../mediamtx/QueryString.js"
+import { tokenInQuery } from "../../mediamtx/QueryString.js"
 import * as IpSet from "../AuthPolicy/IpSet.js"
 import * as PathPattern from "../AuthPolicy/PathPattern.js"
 import { sha256Base64 } from "../AuthPolicy/Sha256.js"
@@ -47,13 +47,6 @@ export const addressKey = (ip: string): string => {
   const address = IpSet.read(ip)
   if (address === undefined) return bounded(ip)
   return typeof address === "number" ? dotted(address) : `${(address >> 64n).toString(16)}/64`
-}
-
-/** The token in the URL that MediaMTX hands on without looking at it, as for HLS and WebRTC. */
-const tokenInQuery = (query: string): string => {
-  if (!query.includes("token=") && !query.includes("jwt=")) return ""
-  const { jwt, token } = parseQuery(query)
-  return token || jwt || ""
 }
 
 /**

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
-import { parseQuery, REDACTED } from "../../mediamtx/QueryString.js"
+import { REDACTED, tokenInQuery } from "../../mediamtx/QueryString.js"
 import type { AuthDecision, PlainAuthRequest, RuleReference } from "../AuthPolicy.js"
 import type {
   DecisionChunk,
@@ -113,11 +113,7 @@ const clip = (text: string, length: number): string =>
 const credentialsOf = ({ password, query, token, user }: PlainAuthRequest): DecisionCredentials => {
   if (user !== "" && (password !== "" || token === "")) return "password"
   if (token !== "" || password !== "") return "token"
-  if (query !== "" && (query.includes("token=") || query.includes("jwt="))) {
-    const { jwt, token: first } = parseQuery(query)
-    if (first || jwt) return "query"
-  }
-  return "none"
+  return tokenInQuery(query) === "" ? "none" : "query"
 }
 
 /** Some put their password or token where the name belongs: a name is shown where it is known to be one. */

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import { onWorkers } from "./onWorkers.js"
 
 /** Runs `f` when the event loop has gone through the requests that it has in hand. */
 const afterTurn: (f: () => void) => void =
@@ -32,11 +33,6 @@ const gather = (size: () => number, enough: number, then: () => void): void => {
 
 /** So many times as long as a write has held up the event loop, it is left alone by the next one. */
 const REST = 2
-/**
- * On Workers no write holds up anybody: storage is elsewhere, and their clock stands still meanwhile, so that a write looks
- * as if the loop had not turned.
- */
-const onWorkers = typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers"
 /** Never for longer than this, in milliseconds. */
 const LONGEST_REST = 20
 
@@ -50,6 +46,7 @@ export class Pace {
 
   /** Runs a write and notes how long it has held up the loop. */
   paced<A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    // Nothing is held up there: storage is elsewhere, and the clock stands still meanwhile, so that it looks as if it were.
     if (onWorkers) return write
     return Effect.suspend(() => {
       // Not by the Clock: this is about the machine, also where a test has its own time.
