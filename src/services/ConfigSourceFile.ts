@@ -30,8 +30,8 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type ConfigDocument, formatIssues, formatSyntaxError, parseConfigText } from "../mediamtx/ConfigDocument.js"
-import { type InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
-import { didYouMean } from "../mediamtx/DidYouMean.js"
+import { type InvalidConfig } from "../mediamtx/ConfigIssue.js"
+import { unknownKeys } from "../mediamtx/UnknownKeys.js"
 import { ConfigSource, ConfigSourceError, type ConfigSourceShape, type FleetConfig } from "./ConfigSource.js"
 import { combine, judge, makeValidators, type Reading, type Refusal } from "./internal/configSource.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
@@ -136,18 +136,8 @@ const overlaySections = ["labels", "overlays"]
 
 /** A section of another name would be passed over without a word. */
 const checkSections = (file: string, read: Read): Read => {
-  const unknown = Object.keys(read.document?.value ?? {}).filter((name) => !overlaySections.includes(name))
-  if (unknown.length === 0) return read
-  const issues = unknown.map((name) =>
-    makeIssue({
-      severity: "error",
-      rule: "unknown-field",
-      field: [name],
-      message: "is not known here",
-      expected: `one of ${overlaySections.join(", ")}`,
-      suggestion: didYouMean(name, overlaySections)
-    })
-  )
+  const issues = unknownKeys(read.document?.value ?? {}, overlaySections, [])
+  if (issues.length === 0) return read
   const message = formatIssues({ text: read.text, file, issues, positionOf: read.document?.positionOf }).trimEnd()
   return { ...read, reading: Either.left(new ConfigSourceError({ origin: file, message })) }
 }

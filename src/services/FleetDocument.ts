@@ -11,8 +11,8 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { type ConfigIssue, InvalidConfig, makeIssue } from "../mediamtx/ConfigIssue.js"
-import { didYouMean } from "../mediamtx/DidYouMean.js"
 import type { MediaMTXConfig, PathConfig } from "../mediamtx/MediaMTXConfig.js"
+import { unknownKeys } from "../mediamtx/UnknownKeys.js"
 import * as PathPattern from "./AuthPolicy/PathPattern.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
 import {
@@ -166,13 +166,7 @@ const readOverlays = (value: unknown, issues: Array<ConfigIssue>): ReadonlyArray
       continue
     }
     const before = issues.length
-    for (const key of Object.keys(item)) {
-      if (overlayFields.includes(key)) continue
-      const meant = didYouMean(key, overlayFields)
-      issues.push(
-        error([...at, key], "unknown-field", "is not known here", `one of ${overlayFields.join(", ")}`, meant)
-      )
-    }
+    issues.push(...unknownKeys(item, overlayFields, at))
     const { config, name, nodes, paths } = item
     if (typeof name !== "string" || !/^[^\p{C}]{1,64}$/u.test(name)) {
       issues.push(error([...at, "name"], "overlay-name", "is no name", "a text of 1 to 64 characters, for messages"))

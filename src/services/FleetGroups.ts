@@ -12,8 +12,8 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import { type ConfigIssue, makeIssue } from "../mediamtx/ConfigIssue.js"
-import { didYouMean } from "../mediamtx/DidYouMean.js"
 import { goDurationToDuration } from "../mediamtx/GoDuration.js"
+import { unknownKeys } from "../mediamtx/UnknownKeys.js"
 import * as PathPattern from "./AuthPolicy/PathPattern.js"
 import { type AddressRules, addressOf } from "./NodeDirectory.js"
 import { isNodeId, type NodeId } from "./NodeId.js"
@@ -213,10 +213,7 @@ export const decodeGroups = (
       continue
     }
     const known = isMirror ? mirrorFields : edgeFields
-    for (const key of Object.keys(item)) {
-      if (known.includes(key)) continue
-      error([...here, key], "unknown-field", "is not known here", `one of ${known.join(", ")}`, didYouMean(key, known))
-    }
+    issues.push(...unknownKeys(item, known, [...at, ...here]))
     const { name, paths, onDemand } = item
     if (typeof name !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
       error([...here, "name"], "group-name", "is no name", "1 to 64 characters of A-Z a-z 0-9 . _ -")

@@ -8,7 +8,7 @@
  */
 import * as Either from "effect/Either"
 import { type ConfigIssue, makeIssue } from "../mediamtx/ConfigIssue.js"
-import { didYouMean } from "../mediamtx/DidYouMean.js"
+import { unknownKeys } from "../mediamtx/UnknownKeys.js"
 import { isNodeId } from "./NodeId.js"
 import { isIdPattern, matchesId } from "./NodeLabels.js"
 
@@ -159,10 +159,7 @@ export const decodeAddresses = (
   ) => issues.push(makeIssue({ severity: "error", rule, field: [...at, ...field], message, expected, suggestion }))
 
   const unknown = (field: ReadonlyArray<string>, given: object, known: ReadonlyArray<string>) => {
-    for (const key of Object.keys(given)) {
-      if (known.includes(key)) continue
-      error([...field, key], "unknown-field", "is not known here", `one of ${known.join(", ")}`, didYouMean(key, known))
-    }
+    issues.push(...unknownKeys(given, known, [...at, ...field]))
   }
 
   const out: Record<string, NodeAddress> = {}

@@ -7,9 +7,8 @@ import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { formatSyntaxError, parseConfigText } from "../../mediamtx/ConfigDocument.js"
-import { makeIssue } from "../../mediamtx/ConfigIssue.js"
-import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { formatIssues } from "../../mediamtx/IssueText.js"
+import { unknownKeys } from "../../mediamtx/UnknownKeys.js"
 import { type AuthRulesDocument, decode as decodeRules } from "../../services/AuthPolicy/AuthRulesDocument.js"
 import type { Storage } from "../../services/ObjectStorage.js"
 import { decode as decodeRollout, type RolloutPolicy } from "../../services/RolloutPolicy.js"
@@ -64,18 +63,7 @@ export const parseManagerFile = (
   const parsed = parseConfigText(text, { file })
   if (Either.isLeft(parsed)) return fail(formatSyntaxError(parsed.left, text))
   const { positionOf, value } = parsed.right
-  const unknown = Object.keys(value)
-    .filter((name) => !sections.includes(name))
-    .map((name) =>
-      makeIssue({
-        severity: "error",
-        rule: "unknown-field",
-        field: [name],
-        message: "is not known here",
-        expected: `one of ${sections.join(", ")}`,
-        suggestion: didYouMean(name, sections)
-      })
-    )
+  const unknown = unknownKeys(value, sections, [])
   const rules = decodeRules(value["auth"], ["auth"])
   const storage = decodeStorage(value["storage"], { folder: options.clips ?? "clips", env: options.env ?? process.env })
   const topology = decodeTopology({

@@ -7,6 +7,7 @@
 import * as Either from "effect/Either"
 import { type ConfigIssue, makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { didYouMean } from "../../mediamtx/DidYouMean.js"
+import { unknownKeys } from "../../mediamtx/UnknownKeys.js"
 import { s3 } from "../../services/ObjectStorage/S3Storage.js"
 import type { Storage } from "../../services/ObjectStorage.js"
 import { filesystem } from "./FilesystemStorage.js"
@@ -107,17 +108,7 @@ export const decodeStorage = (
   }
   const fields = kinds[kind] ?? []
   const known = ["kind", ...fields.map(({ name }) => name)]
-  const issues = Object.keys(value)
-    .filter((name) => !known.includes(name))
-    .map((name) =>
-      error(
-        "unknown-field",
-        ["storage", name],
-        "is not known here",
-        `one of ${known.join(", ")}`,
-        didYouMean(name, known)
-      )
-    )
+  const issues: Array<ConfigIssue> = [...unknownKeys(value, known, ["storage"])]
   const given: Record<string, string> = {}
   for (const { check, expected, name, needed, variable } of fields) {
     const fromEnvironment = variable === undefined ? undefined : options.env[variable]

@@ -33,6 +33,7 @@ import { AuthAction, AuthProtocol } from "../../mediamtx/AuthRequest.js"
 import { ConfigIssue, formatIssue, makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { parseIpNetwork } from "../../mediamtx/IpNetwork.js"
+import { unknownKeys } from "../../mediamtx/UnknownKeys.js"
 import * as PathPattern from "./PathPattern.js"
 import * as Secret from "./Secret.js"
 
@@ -281,20 +282,10 @@ export const decode = (
     listed: boolean
   ): unknown => {
     if (!Predicate.isRecord(value)) return value
+    issues.push(...unknownKeys(value, known, field))
     const out: Record<string, unknown> = {}
     for (const [key, entry] of Object.entries(value)) {
-      if (!known.includes(key)) {
-        issues.push(
-          makeIssue({
-            severity: "error",
-            rule: "unknown-field",
-            field: [...field, key],
-            message: "is not known here",
-            expected: `one of ${known.join(", ")}`,
-            suggestion: didYouMean(key, known)
-          })
-        )
-      } else if (entry !== undefined) {
+      if (known.includes(key) && entry !== undefined) {
         out[key] = listed && lists.has(key) && typeof entry === "string" ? [entry] : entry
       }
     }

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import { type ConfigIssue, makeIssue } from "../../mediamtx/ConfigIssue.js"
 import { didYouMean } from "../../mediamtx/DidYouMean.js"
 import { goDurationToDuration } from "../../mediamtx/GoDuration.js"
+import { unknownKeys } from "../../mediamtx/UnknownKeys.js"
 
 type Field = ReadonlyArray<string>
 
@@ -72,19 +73,7 @@ export const make = (rule: string): Reader => {
         problem(field, "is not a mapping", `a mapping with ${known.join(", ")}`)
         return undefined
       }
-      for (const key of Object.keys(value)) {
-        if (known.includes(key)) continue
-        issues.push(
-          makeIssue({
-            severity: "error",
-            rule: "unknown-field",
-            field: [...field, key],
-            message: "is not known here",
-            expected: `one of ${known.join(", ")}`,
-            suggestion: didYouMean(key, known)
-          })
-        )
-      }
+      issues.push(...unknownKeys(value, known, field))
       return value
     },
     list: (value, field, expected) => {
