@@ -1,7 +1,6 @@
 /** Between MediaMTX's auth call and an AuthPolicy: the question, and what the decision is to the node. */
-import type * as Effect from "effect/Effect"
 import type { AuthRequestBody } from "../mediamtx/AuthRequest.js"
-import { type AuthDecision, type AuthPolicyShape, fromPlain, type PlainAuthRequest } from "../services/AuthPolicy.js"
+import type { AuthDecision, PlainAuthRequest } from "../services/AuthPolicy.js"
 import { outcomeOf } from "../services/DecisionLog.js"
 import type { NodeId } from "../services/NodeId.js"
 import { Forbidden, Unauthorized } from "./ApiError.js"
@@ -21,10 +20,6 @@ export const question = (node: NodeId | undefined, body: AuthRequestBody): Plain
   id: body.id,
   userAgent: body.userAgent
 })
-
-/** Asks a policy in whichever way is cheaper: the decision itself where it is known at once. */
-export const ask = (policy: AuthPolicyShape, request: PlainAuthRequest): AuthDecision | Effect.Effect<AuthDecision> =>
-  policy.unsafeDecide === undefined ? policy.decide(fromPlain(request)) : policy.unsafeDecide(request)
 
 /**
  * What a decision is to the node; undefined when the client may. `Unauthorized` makes the node ask its client for

@@ -26,6 +26,7 @@ import { ConfigRenderer, END_MARKER, type RenderedConfig, type RenderFailed } fr
 import { DecisionLog } from "../services/DecisionLog.js"
 import { FleetState } from "../services/FleetState.js"
 import { HookBus, type HookBusError } from "../services/HookBus.js"
+import { asking } from "../services/internal/authAround.js"
 import { NodeCommands } from "../services/NodeCommands.js"
 import { NodeConfigs } from "../services/NodeConfigs.js"
 import { isNodeId, type NodeId } from "../services/NodeId.js"
@@ -206,7 +207,7 @@ const MAX_REMEMBERED = 10_000
 
 export const make = Effect.gen(function* () {
   const access = yield* Access
-  const policy = yield* AuthPolicy
+  const ask = asking(yield* AuthPolicy)
   const bus = yield* HookBus
   const registry = yield* NodeRegistry
   const renderer = yield* ConfigRenderer
@@ -315,7 +316,7 @@ export const make = Effect.gen(function* () {
     const body = decoded.right
     observeCall(node, "auth", request)
     const question = AuthCall.question(node, body)
-    const asked = AuthCall.ask(policy, question)
+    const asked = ask(question)
     return Effect.isEffect(asked)
       ? andThen(asked, (decision) => decided(node, body, question, decision))
       : decided(node, body, question, asked)

@@ -22,7 +22,6 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
@@ -34,6 +33,7 @@ import type { AuthAction, AuthProtocol } from "../mediamtx/AuthRequest.js"
 import { REDACTED } from "../mediamtx/QueryString.js"
 import type { RulesInForce } from "./AuthPolicy/RulesInForce.js"
 import { isUndecided, undecided } from "./AuthPolicy/Undecided.js"
+import { andThen, type Deciding, known, toEffect } from "./internal/deciding.js"
 import type { NodeId } from "./NodeId.js"
 
 /**
@@ -160,9 +160,6 @@ export interface Proof {
  */
 export const AuthDecision = Data.taggedEnum<AuthDecision>()
 
-/** A decision that is known already, or how to come to it. */
-type Deciding = AuthDecision | Effect.Effect<AuthDecision>
-
 /**
  * What a policy is: one method.
  *
@@ -236,24 +233,6 @@ const policyOf = (
 const ofPlain = (decide: Ask<PlainAuthRequest>): Policy => policyOf((request) => decide(toPlain(request)), decide)
 
 type Ask<Request> = (request: Request) => Deciding
-
-const toEffect = (deciding: Deciding): Effect.Effect<AuthDecision> =>
-  Effect.isEffect(deciding) ? deciding : Effect.succeed(deciding)
-
-/** The decision when no effect has to run for it: `Effect.succeed` is an exit already. */
-const known = (deciding: Deciding): AuthDecision | undefined => {
-  if (!Effect.isEffect(deciding)) return deciding
-  return Exit.isExit(deciding) && Exit.isSuccess(deciding)
-    ? // The guard forgets the type of the effect's value, which is the type of the exit's.
-      (deciding.value as AuthDecision)
-    : undefined
-}
-
-/** Goes on with the decision: now if it is known. */
-const andThen = (deciding: Deciding, f: (decision: AuthDecision) => Deciding): Deciding => {
-  const decision = known(deciding)
-  return decision === undefined ? Effect.flatMap(toEffect(deciding), (late) => toEffect(f(late))) : f(decision)
-}
 
 const CRASHED = undecided(AuthDecision.Deny({ reason: "the policy failed; the manager's log says why" }))
 

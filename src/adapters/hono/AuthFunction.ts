@@ -7,6 +7,8 @@ import { settled } from "../../api/Settled.js"
 import type { AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
 import { parseQuery } from "../../mediamtx/QueryString.js"
 import * as AuthPolicy from "../../services/AuthPolicy.js"
+import { asking } from "../../services/internal/authAround.js"
+import { type Deciding, toEffect } from "../../services/internal/deciding.js"
 import type { NodeId } from "../../services/NodeId.js"
 
 /** Who asks: a client of a node, by what it says of itself. */
@@ -85,16 +87,13 @@ const questionOf = <Path extends string, Node extends string | undefined>(
   return question as AuthQuestion<Path, Node>
 }
 
-type Decision = Effect.Effect<AuthPolicy.AuthDecision>
-type Deciding = AuthPolicy.AuthDecision | Decision
-
 /**
  * Asks a function, within its deadline: now, or by a promise that never rejects.
  *
  * Not by `AuthPolicy.fromFunction`, because the fibers of that cost as much as all the rest of a call. What goes wrong
  * does go that way: it knows how to tell of failures.
  */
-const asking = <Path extends string, Node extends string | undefined>(
+const askingFunction = <Path extends string, Node extends string | undefined>(
   auth: AuthFunction<Path, Node>,
   deadline: Duration.DurationInput
 ) => {
@@ -110,7 +109,7 @@ const asking = <Path extends string, Node extends string | undefined>(
   })
   let failing = false
 
-  const failed = (plain: AuthPolicy.PlainAuthRequest, error: unknown): Decision => {
+  const failed = (plain: AuthPolicy.PlainAuthRequest, error: unknown): Effect.Effect<AuthPolicy.AuthDecision> => {
     failing = true
     const request = AuthPolicy.fromPlain(plain)
     failures.set(request, { error })
@@ -162,17 +161,15 @@ const asking = <Path extends string, Node extends string | undefined>(
   }
 }
 
-const asEffect = (deciding: Deciding): Decision => (Effect.isEffect(deciding) ? deciding : Effect.succeed(deciding))
-
 /** The policy, within its deadline. */
 export const toPolicy = <Path extends string>(
   auth: Auth<Path, string>,
   deadline: Duration.DurationInput = defaultDeadline
 ): AuthPolicy.Policy => {
   if (typeof auth !== "function") return AuthPolicy.deadline(deadline)(auth)
-  const ask = asking(auth, deadline)
+  const ask = askingFunction(auth, deadline)
   return AuthPolicy.makeUnsafe((request) => {
-    const deciding = ask(questionOf<Path, string>(request, request.node ?? ""), request, asEffect)
+    const deciding = ask(questionOf<Path, string>(request, request.node ?? ""), request, toEffect)
     return deciding instanceof Promise
       ? Effect.async((resume) => {
           deciding.then(resume)
@@ -196,10 +193,10 @@ export const toDecider = <Path extends string>(
   deadline: Duration.DurationInput = defaultDeadline
 ): Decider => {
   if (typeof auth !== "function") {
-    const policy = AuthPolicy.deadline(deadline)(auth)
-    return (node, body) => run(AuthCall.ask(policy, AuthCall.question(node, body)))
+    const ask = asking(AuthPolicy.deadline(deadline)(auth))
+    return (node, body) => run(ask(AuthCall.question(node, body)))
   }
-  const ask = asking(auth, deadline)
+  const ask = askingFunction(auth, deadline)
   return (node, body) => {
     const request = AuthCall.question(node, body)
     const deciding = ask(questionOf<Path, string | undefined>(request, node), request, run)

@@ -49,6 +49,7 @@ import {
   type RuleReference
 } from "../AuthPolicy.js"
 import { equal } from "../Credentials.js"
+import { rememberedByPath } from "../internal/rememberedByPath.js"
 import { Argon2, type Argon2Hash } from "./Argon2.js"
 import { type AuthRulesDocument, type AuthRulesInput, decode, InvalidAuthRules } from "./AuthRulesDocument.js"
 import { ANONYMOUS, type Authenticate, type Identity, UNCHECKED, WRONG } from "./Identity.js"
@@ -87,8 +88,6 @@ interface User {
   readonly digest: string | undefined
   readonly wrong: Proof
 }
-
-const REMEMBERED_PATHS = 4096
 
 /** The document has been decoded, so whatever is parsed from it parses again. */
 const sure = <A>(parsed: Either.Either<A, string>): A => Either.getOrThrowWith(parsed, (problem) => new Error(problem))
@@ -129,7 +128,6 @@ const makeIndex = () => {
   const always: Array<Rule> = []
   const exact = new Map<string, Array<Rule>>()
   const patterns: Array<{ readonly rule: Rule; readonly matches: (path: string) => boolean }> = []
-  const remembered = new Map<string, ReadonlyArray<Rule>>()
 
   const search = (path: string): ReadonlyArray<Rule> => {
     const found = new Set(always)
@@ -151,17 +149,7 @@ const makeIndex = () => {
         }
       }
     },
-    find: (path: string): ReadonlyArray<Rule> => {
-      const known = remembered.get(path)
-      if (known !== undefined) return known
-      const found = search(path)
-      // Bounded in number and size: paths come from clients.
-      if (path.length <= 256) {
-        if (remembered.size >= REMEMBERED_PATHS) remembered.clear()
-        remembered.set(path, found)
-      }
-      return found
-    }
+    find: rememberedByPath(search)
   }
 }
 

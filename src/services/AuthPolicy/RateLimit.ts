@@ -34,16 +34,17 @@ import { parseIpNetwork } from "../../mediamtx/IpNetwork.js"
 import { AuthDecision, type AuthPolicyShape, makeUnsafe, type PlainAuthRequest, type Policy } from "../AuthPolicy.js"
 import {
   addressKey,
-  andThen,
   asking,
   bounded,
   hasCredentials,
   inWords,
   makeIdentity,
   pathFilter,
-  patternProblem
+  readLabelled,
+  readPaths
 } from "../internal/authAround.js"
 import * as Buckets from "../internal/buckets.js"
+import { andThen } from "../internal/deciding.js"
 import * as Settings from "../internal/settings.js"
 import { InvalidPolicy } from "./InvalidPolicy.js"
 import * as IpSet from "./IpSet.js"
@@ -189,12 +190,7 @@ const activate = (
     `a list of actions: ${AuthAction.literals.join(", ")}`,
     reader.oneOf(AuthAction.literals, "action")
   ) ?? ["publish", "read", "playback"]
-  const paths = reader.texts(
-    limit["paths"],
-    [...at, "paths"],
-    'a list of paths (cams/front), globs (cams/*, cams/**) or regular expressions ("~^live/.+$")',
-    (text) => patternProblem([text])?.message
-  )
+  const paths = readPaths(reader, limit["paths"], [...at, "paths"])
   const exceptIps =
     reader.texts(
       limit["exceptIps"],
@@ -240,18 +236,14 @@ const activate = (
   }
 }
 
-const activateAll = (input: unknown, at: ReadonlyArray<string>) => {
-  const reader = Settings.make("invalid-limit")
-  const active = reader
-    .list(input, at, "a list of limits, each with calls or failures, and within")
-    .flatMap((limit, index) => activate(limit, [...at, String(index)], index, reader) ?? [])
-  const labels = new Set<string>()
-  for (const [index, { label }] of active.entries()) {
-    if (labels.has(label)) reader.problem([...at, String(index), "name"], "is there twice", "a name of its own")
-    labels.add(label)
-  }
-  return Settings.outcome(reader, active)
-}
+const activateAll = (input: unknown, at: ReadonlyArray<string>) =>
+  readLabelled(
+    Settings.make("invalid-limit"),
+    input,
+    at,
+    "a list of limits, each with calls or failures, and within",
+    activate
+  )
 
 /**
  * What is wrong with a list of limits; empty when nothing is. `at` is where it stands, for the findings.

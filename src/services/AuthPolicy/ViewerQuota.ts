@@ -46,7 +46,8 @@ import {
   type SessionState,
   type SessionWatcher
 } from "../FleetState.js"
-import { addressKey, andThen, asking, makeIdentity, pathFilter, patternProblem } from "../internal/authAround.js"
+import { addressKey, asking, makeIdentity, pathFilter, readLabelled, readPaths } from "../internal/authAround.js"
+import { andThen } from "../internal/deciding.js"
 import * as QuotaCounter from "../internal/quotaCounter.js"
 import * as Settings from "../internal/settings.js"
 import { InvalidPolicy } from "./InvalidPolicy.js"
@@ -136,12 +137,7 @@ const activate = (
     reader.oneOf(parts, "part of a session"),
     { empty: true }
   ) ?? ["path"]
-  const paths = reader.texts(
-    quota["paths"],
-    [...at, "paths"],
-    'a list of paths (cams/front), globs (cams/*, cams/**) or regular expressions ("~^live/.+$")',
-    (text) => patternProblem([text])?.message
-  )
+  const paths = readPaths(reader, quota["paths"], [...at, "paths"])
   if (reader.issues.length > 0) return undefined
   const label = name ?? `quotas[${position}]`
   const most = readers ?? publishers ?? 0
@@ -162,18 +158,8 @@ const activate = (
   }
 }
 
-const activateAll = (input: unknown, at: ReadonlyArray<string>) => {
-  const reader = Settings.make("invalid-quota")
-  const active = reader
-    .list(input, at, "a list of quotas, each with readers or publishers")
-    .flatMap((quota, index) => activate(quota, [...at, String(index)], index, reader) ?? [])
-  const labels = new Set<string>()
-  for (const [index, { label }] of active.entries()) {
-    if (labels.has(label)) reader.problem([...at, String(index), "name"], "is there twice", "a name of its own")
-    labels.add(label)
-  }
-  return Settings.outcome(reader, active)
-}
+const activateAll = (input: unknown, at: ReadonlyArray<string>) =>
+  readLabelled(Settings.make("invalid-quota"), input, at, "a list of quotas, each with readers or publishers", activate)
 
 /**
  * What is wrong with a list of quotas; empty when nothing is. `at` is where it stands, for the findings.

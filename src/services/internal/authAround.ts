@@ -1,34 +1,24 @@
 /**
- * What the policies that stand around another one have in common: who asks, as a key of bounded size, and how to go on with
- * the other one's decision.
+ * What the policies that stand around another one have in common: how it is asked, who asks, as a key of bounded size, and
+ * how their own settings are read.
  *
  * @internal
  */
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import * as Exit from "effect/Exit"
+import type { ConfigIssue } from "../../mediamtx/ConfigIssue.js"
 import { tokenInQuery } from "../../mediamtx/QueryString.js"
 import * as IpSet from "../AuthPolicy/IpSet.js"
 import * as PathPattern from "../AuthPolicy/PathPattern.js"
 import { sha256Base64 } from "../AuthPolicy/Sha256.js"
-import { type AuthDecision, type AuthPolicyShape, fromPlain, type PlainAuthRequest } from "../AuthPolicy.js"
-
-/** A decision that is known already, or how to come to it. */
-export type Deciding = AuthDecision | Effect.Effect<AuthDecision>
+import { type AuthPolicyShape, fromPlain, type PlainAuthRequest } from "../AuthPolicy.js"
+import type { Deciding } from "./deciding.js"
+import { rememberedByPath } from "./rememberedByPath.js"
+import { outcome, type Reader } from "./settings.js"
 
 /** How the policy is asked in plain text. */
 export const asking = (policy: AuthPolicyShape): ((request: PlainAuthRequest) => Deciding) =>
-  policy.unsafeDecide ?? ((request) => policy.decide(fromPlain(request)))
-
-/** Goes on with the decision: now if it is known. */
-export const andThen = (deciding: Deciding, f: (decision: AuthDecision) => AuthDecision): Deciding => {
-  if (!Effect.isEffect(deciding)) return f(deciding)
-  return Exit.isExit(deciding) && Exit.isSuccess(deciding)
-    ? // The guard forgets the type of the effect's value, which is the type of the exit's.
-      f(deciding.value as AuthDecision)
-    : Effect.map(deciding, f)
-}
+  policy.unsafeDecide?.bind(policy) ?? ((request) => policy.decide(fromPlain(request)))
 
 /** Longer texts of clients are kept as their digest: a key never takes more memory than this. */
 const LONGEST = 128
@@ -69,18 +59,14 @@ export const makeIdentity = (): ((request: PlainAuthRequest) => string) => {
   }
 }
 
-const REMEMBERED_PATHS = 4096
-
-/** What is wrong with the first of these patterns that is no pattern. */
-export const patternProblem = (
-  patterns: ReadonlyArray<string>
-): { readonly index: number; readonly message: string } | undefined => {
-  for (const [index, text] of patterns.entries()) {
-    const parsed = PathPattern.parse(text)
-    if (Either.isLeft(parsed)) return { index, message: parsed.left }
-  }
-  return undefined
-}
+/** The paths that a limit or a quota is for; undefined for all of them, and where nothing is said. */
+export const readPaths = (reader: Reader, value: unknown, field: ReadonlyArray<string>) =>
+  reader.texts(
+    value,
+    field,
+    'a list of paths (cams/front), globs (cams/*, cams/**) or regular expressions ("~^live/.+$")',
+    (text) => Either.match(PathPattern.parse(text), { onLeft: (problem) => problem, onRight: () => undefined })
+  )
 
 /** Whether one of the patterns takes the path; undefined takes all. They have been checked. */
 export const pathFilter = (patterns: ReadonlyArray<string> | undefined): ((path: string) => boolean) => {
@@ -92,19 +78,28 @@ export const pathFilter = (patterns: ReadonlyArray<string> | undefined): ((path:
     if (pattern._tag === "Exact") exact.add(pattern.path)
     else others.push(pattern)
   }
-  if (others.length === 0) return (path) => exact.has(path)
-  const remembered = new Map<string, boolean>()
-  return (path) => {
-    const known = remembered.get(path)
-    if (known !== undefined) return known
-    const takes = exact.has(path) || others.some((pattern) => PathPattern.matches(pattern, path))
-    // Bounded in number and size: paths come from clients.
-    if (path.length <= 256) {
-      if (remembered.size >= REMEMBERED_PATHS) remembered.clear()
-      remembered.set(path, takes)
-    }
-    return takes
+  return others.length === 0
+    ? (path) => exact.has(path)
+    : rememberedByPath((path) => exact.has(path) || others.some((pattern) => PathPattern.matches(pattern, path)))
+}
+
+/** Reads a list of settings that have a label each, which no two may share. */
+export const readLabelled = <A extends { readonly label: string }>(
+  reader: Reader,
+  input: unknown,
+  at: ReadonlyArray<string>,
+  expected: string,
+  read: (item: unknown, at: ReadonlyArray<string>, position: number, reader: Reader) => A | undefined
+): Either.Either<ReadonlyArray<A>, ReadonlyArray<ConfigIssue>> => {
+  const items = reader
+    .list(input, at, expected)
+    .flatMap((item, index) => read(item, [...at, String(index)], index, reader) ?? [])
+  const labels = new Set<string>()
+  for (const [index, { label }] of items.entries()) {
+    if (labels.has(label)) reader.problem([...at, String(index), "name"], "is there twice", "a name of its own")
+    labels.add(label)
   }
+  return outcome(reader, items)
 }
 
 /** Milliseconds as people say them, rounded up. */
