@@ -11,11 +11,9 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import { AuthProtocol, AuthRequestBody, canPrompt } from "../mediamtx/AuthRequest.js"
 import type { AuthDecision, PlainAuthRequest } from "./AuthPolicy.js"
 import { makeDecisionLog } from "./internal/decisionLog.js"
@@ -189,20 +187,9 @@ export type DecisionPage = typeof DecisionPage.Type
 export interface DecisionLogOptions {
   /** How long a decision is kept (default 1 hour). */
   readonly maxAge?: Duration.DurationInput | undefined
-  /** How many entries are kept (default 20,000: about 15 MB of memory). 0: none, and nothing is logged. */
+  /** How many entries are kept (default 20,000). 0: none, and nothing is logged. */
   readonly maxEntries?: number | undefined
-  /** How long after a decision a store is written (default 1 second). */
-  readonly writeBehind?: Duration.DurationInput | undefined
 }
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class DecisionLogError extends Schema.TaggedError<DecisionLogError>()("DecisionLogError", {
-  message: Schema.String,
-  cause: Schema.optional(Schema.Defect)
-}) {}
 
 /**
  * @since 0.1.0
@@ -233,52 +220,6 @@ export interface DecisionLogShape {
 export class DecisionLog extends Context.Tag("mtx-manager/DecisionLog")<DecisionLog, DecisionLogShape>() {}
 
 /**
- * A decision as a store keeps it: of which manager, and which of its decisions. Times in epoch milliseconds.
- *
- * @since 0.1.0
- * @category models
- */
-export interface StoredDecision extends Omit<DecisionRecord, "id"> {
-  readonly origin: string
-  readonly seq: number
-}
-
-/**
- * What a manager noted within a second or so. A decision that was repeated later is in another chunk once more, with its
- * count by then.
- *
- * @since 0.1.0
- * @category models
- */
-export interface DecisionChunk {
-  readonly id: string
-  /** Of the newest decision in it. */
-  readonly lastAt: number
-  readonly decisions: ReadonlyArray<StoredDecision>
-}
-
-/**
- * Where decisions are kept besides memory.
- *
- * @since 0.1.0
- * @category models
- */
-export interface DecisionStore {
-  readonly load: Effect.Effect<ReadonlyArray<DecisionChunk>, DecisionLogError>
-  /** Adds a chunk and removes others, all or nothing. */
-  readonly write: (add: DecisionChunk, remove: ReadonlyArray<string>) => Effect.Effect<void, DecisionLogError>
-  /** With several managers: each shows what all of them decided. */
-  readonly shared?:
-    | {
-        /** What was written, by anybody, since this was last asked. */
-        readonly news: DecisionStore["load"]
-        /** Emits when there may be news, in bounded time. */
-        readonly changes: Stream.Stream<void>
-      }
-    | undefined
-}
-
-/**
  * What a decision is to the node. `anonymous`: it came without name, password and token.
  *
  * @since 0.1.0
@@ -290,14 +231,12 @@ export const outcomeOf = (decision: AuthDecision, anonymous: boolean, protocol: 
 }
 
 /**
- * In memory; with a `store`, what is over survives a restart.
+ * In memory.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make: (
-  options?: DecisionLogOptions & { readonly store?: DecisionStore | undefined }
-) => Effect.Effect<DecisionLogShape, DecisionLogError, Scope.Scope> = makeDecisionLog
+export const make: (options?: DecisionLogOptions) => Effect.Effect<DecisionLogShape> = makeDecisionLog
 
 /**
  * Gone with the process.
@@ -306,5 +245,4 @@ export const make: (
  * @category layers
  */
 export const layerMemory = (options?: DecisionLogOptions): Layer.Layer<DecisionLog> =>
-  // Only a store can fail.
-  Layer.scoped(DecisionLog, Effect.orDie(make(options)))
+  Layer.effect(DecisionLog, make(options))

@@ -8,27 +8,20 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { AuthProtocol, AuthRequestBody } from "../../mediamtx/AuthRequest.js"
 import { REDACTED, tokenInQuery } from "../../mediamtx/QueryString.js"
 import type { AuthDecision, PlainAuthRequest, RuleReference } from "../AuthPolicy.js"
 import type {
-  DecisionChunk,
   DecisionCredentials,
   DecisionFilter,
-  DecisionLogError,
   DecisionLogOptions,
   DecisionLogShape,
   DecisionOutcome,
   DecisionPage,
   DecisionProof,
-  DecisionRecord,
-  DecisionStore,
-  StoredDecision
+  DecisionRecord
 } from "../DecisionLog.js"
 import type { NodeId } from "../NodeId.js"
-import { makeWriteBehind } from "./writeBehind.js"
 
 /** Repeats within this time of the first are counted. */
 const WINDOW = Duration.toMillis(Duration.minutes(1))
@@ -43,8 +36,6 @@ class Entry {
   last: number
   /** Number of the last change of the log that was one of this entry. */
   version: number
-  /** The count that is in the store. */
-  written: number
   constructor(
     readonly origin: string,
     readonly seq: number,
@@ -70,7 +61,6 @@ class Entry {
     this.count = 1
     this.last = at
     this.version = version
-    this.written = 0
   }
 }
 
@@ -96,11 +86,6 @@ const recordOf = (entry: Entry): DecisionRecord => ({
   proof: entry.proof,
   provenUser: entry.provenUser
 })
-
-const storedOf = (entry: Entry): StoredDecision => {
-  const { id: _, ...record } = recordOf(entry)
-  return { ...record, origin: entry.origin, seq: entry.seq }
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What is taken of a request
@@ -173,22 +158,16 @@ const readFollow = (text: string): Follow | undefined => {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Tells the managers of one database, and the lives of one manager, apart. */
+/** Tells managers, and the lives of one manager, apart. */
 const newOrigin = (): string => {
   const [number = 0] = crypto.getRandomValues(new Uint32Array(1))
   return number.toString(36)
 }
 
-/** A removed chunk of another manager's: when nobody can want it. */
-const CHUNK_GRACE = WINDOW
-
-export const makeDecisionLog = (
-  options: DecisionLogOptions & { readonly store?: DecisionStore | undefined } = {}
-): Effect.Effect<DecisionLogShape, DecisionLogError, Scope.Scope> =>
+export const makeDecisionLog = (options: DecisionLogOptions = {}): Effect.Effect<DecisionLogShape> =>
   Effect.gen(function* () {
     const maxAge = Duration.toMillis(options.maxAge ?? DEFAULT_AGE)
     const capacity = Math.max(0, Math.floor(options.maxEntries ?? DEFAULT_ENTRIES))
-    const { store } = options
     const clock = yield* Effect.clock
     const own = newOrigin()
 
@@ -200,33 +179,21 @@ export const makeDecisionLog = (
     let version = 0
     const at = (number: number): Entry | undefined => ring[number % capacity]
 
-    /** Own entries of the present window by what their calls have in common. Half of the ring at most: all are in it. */
+    /** Entries of the present window by what their calls have in common. Half of the ring at most: all are in it. */
     const open = new Map<string, Entry>()
     const mostOpen = Math.floor(capacity / 2)
     /** Number of the first that can be open. */
     let openFrom = 0
     let windowEnd = 0
-    /** Those of other managers and of former lives, by origin and number: they may be told of once more. */
-    const others = new Map<string, Map<number, Entry>>()
 
     const followers = yield* Effect.makeLatch(false)
     let following = 0
 
-    let changedSlot: ((slot: number) => void) | undefined
-
     const remove = (): void => {
-      const entry = at(oldest)
+      // A repeat of one that is gone is a new one.
+      if (oldest >= openFrom) open.clear()
       ring[oldest % capacity] = undefined
       oldest++
-      if (entry === undefined) return
-      if (entry.origin === own) {
-        // Others' may have pushed it out while it was open.
-        if (entry.seq >= openFrom) open.clear()
-        return
-      }
-      const of = others.get(entry.origin)
-      of?.delete(entry.seq)
-      if (of?.size === 0) others.delete(entry.origin)
     }
     const expire = (now: number): void => {
       const limit = now - maxAge
@@ -246,11 +213,8 @@ export const makeDecisionLog = (
       next++
     }
 
-    /** What is open is told to the store with its count by now, and takes no more. */
+    /** What is open takes no more. */
     const closeWindow = (now: number): void => {
-      if (changedSlot !== undefined) {
-        for (const entry of open.values()) if (entry.count !== entry.written) changedSlot(entry.seq % capacity)
-      }
       open.clear()
       openFrom = next
       windowEnd = now + WINDOW
@@ -304,7 +268,6 @@ export const makeDecisionLog = (
         )
         open.set(key, entry)
         push(entry, now)
-        if (changedSlot !== undefined) changedSlot(entry.seq % capacity)
       }
       wake()
     }
@@ -396,125 +359,6 @@ export const makeDecisionLog = (
           })
         )
       })
-
-    // -----------------------------------------------------------------------------------------------------------------
-
-    /** What is known of chunks in the store: the number of the newest own entry in it (none: another manager's), and its time. */
-    const chunks = new Map<string, { readonly newest: number | undefined; readonly lastAt: number }>()
-
-    /** Takes over what others noted. */
-    const hear = (heard: ReadonlyArray<DecisionChunk>): void => {
-      const now = clock.unsafeCurrentTimeMillis()
-      const limit = now - maxAge
-      const fresh: Array<StoredDecision> = []
-      for (const { decisions, id, lastAt } of heard) {
-        if (chunks.has(id)) continue
-        chunks.set(id, { newest: undefined, lastAt })
-        for (const decision of decisions) {
-          if (decision.origin === own || decision.last < limit) continue
-          const known = others.get(decision.origin)?.get(decision.seq)
-          if (known === undefined) fresh.push(decision)
-          else if (decision.count > known.count) repeat(known, decision)
-        }
-      }
-      for (const decision of fresh.sort(compare)) {
-        const of = others.get(decision.origin) ?? new Map<number, Entry>()
-        const known = of.get(decision.seq)
-        if (known !== undefined) {
-          if (decision.count > known.count) repeat(known, decision)
-          continue
-        }
-        const entry = entryOf(decision)
-        of.set(decision.seq, entry)
-        others.set(decision.origin, of)
-        push(entry, now)
-      }
-      if (heard.length > 0) wake()
-    }
-    const repeat = (entry: Entry, decision: StoredDecision): void => {
-      entry.count = decision.count
-      entry.last = decision.last
-      entry.session = decision.session
-      entry.version = ++version
-    }
-    const entryOf = (decision: StoredDecision): Entry => {
-      const entry = new Entry(
-        decision.origin,
-        decision.seq,
-        decision.at,
-        decision.node,
-        decision.action,
-        decision.path,
-        decision.protocol,
-        decision.ip,
-        decision.user,
-        decision.credentials,
-        decision.session,
-        decision.userAgent,
-        decision.outcome,
-        decision.prompt,
-        decision.reason,
-        decision.decidedBy,
-        decision.rule,
-        decision.proof,
-        decision.provenUser,
-        ++version
-      )
-      entry.count = decision.count
-      entry.last = decision.last
-      return entry
-    }
-
-    if (store !== undefined && capacity > 0) {
-      hear(yield* store.load)
-      let written = 0
-      const writer = yield* makeWriteBehind<number, DecisionLogError>({
-        every: options.writeBehind ?? "1 second",
-        what: "the log of auth decisions",
-        write: (slots) =>
-          Effect.suspend(() => {
-            const now = clock.unsafeCurrentTimeMillis()
-            const entries = slots.flatMap((slot) => {
-              const entry = ring[slot]
-              return entry === undefined || entry.origin !== own ? [] : [entry]
-            })
-            const gone = [...chunks].flatMap(([id, { lastAt, newest }]) =>
-              (newest !== undefined && newest < oldest) || lastAt < now - maxAge - CHUNK_GRACE ? [id] : []
-            )
-            if (entries.length === 0) return Effect.void
-            const chunk: DecisionChunk = {
-              id: `${own}-${written++}`,
-              lastAt: entries.reduce((last, entry) => Math.max(last, entry.last), 0),
-              decisions: entries.map(storedOf)
-            }
-            const counts = entries.map(({ count }) => count)
-            return Effect.map(store.write(chunk, gone), () => {
-              for (const [i, entry] of entries.entries()) entry.written = counts[i] ?? 0
-              for (const id of gone) chunks.delete(id)
-              chunks.set(chunk.id, {
-                newest: entries.reduce((newest, entry) => Math.max(newest, entry.seq), 0),
-                lastAt: chunk.lastAt
-              })
-            })
-          })
-      })
-      changedSlot = writer.changed
-      // Runs before the writer's own, which writes what is left.
-      yield* Effect.addFinalizer(() => Effect.sync(() => closeWindow(clock.unsafeCurrentTimeMillis())))
-      if (store.shared !== undefined) {
-        const { changes, news } = store.shared
-        yield* Effect.forkScoped(
-          Stream.runForEach(changes, () =>
-            news.pipe(
-              Effect.map(hear),
-              Effect.catchAll((error) =>
-                Effect.logWarning("What other managers decided could not be read, will try again", error)
-              )
-            )
-          )
-        )
-      }
-    }
 
     return {
       unsafeNote,
