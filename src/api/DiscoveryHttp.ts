@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Discovery from "../services/Discovery.js"
 import { FleetState } from "../services/FleetState.js"
+import { sha256Hex } from "../services/internal/sha256Hex.js"
 import { parseSelector, SELECTOR } from "../services/NodeLabels.js"
 import { NodeRegistry } from "../services/NodeRegistry.js"
 import { Topology } from "../services/Topology.js"
@@ -20,19 +21,13 @@ const unavailable = (error: unknown) =>
     Effect.fail(new Unavailable({ message: "the nodes can't be listed right now", retryAfter: 5 }))
   )
 
-const encoder = new TextEncoder()
-
-const hex = (bytes: ArrayBuffer): string =>
-  [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("")
-
 /** To be asked for again each time, and sent only when it is another. */
 const answer = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   contentType: string,
   body: string
 ) {
-  const digest = yield* Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(body)))
-  const etag = `"${hex(digest).slice(0, 32)}"`
+  const etag = `"${(yield* sha256Hex(body)).slice(0, 32)}"`
   const headers = { etag, "cache-control": "no-cache" }
   const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""))
   return known.includes(etag) || known.includes("*")

@@ -24,6 +24,7 @@ import { judgeChange } from "./internal/configChange.js"
 import { isOurField } from "./internal/managerFields.js"
 import { makeSettings, type RenderOptions, type Settings, type Variant } from "./internal/renderConfig.js"
 import { Variants } from "./internal/renderVariants.js"
+import { sha256Hex } from "./internal/sha256Hex.js"
 import type { NodeId } from "./NodeId.js"
 import { labelsOf, VERSION_LABEL } from "./NodeLabels.js"
 import { RenderFailed } from "./RenderFailed.js"
@@ -219,16 +220,6 @@ const tooOld = (node: NodeId, version: MediaMTXVersion): RenderFailed =>
     issues: []
   })
 
-const sha256 = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
-    (digest) => {
-      let hex = ""
-      for (const byte of new Uint8Array(digest)) hex += byte.toString(16).padStart(2, "0")
-      return hex
-    }
-  )
-
 /**
  * Renders what the source holds.
  *
@@ -365,7 +356,7 @@ export const make = (
         return again
       }
       const token = yield* credentials.nodeToken(node)
-      const hash = yield* sha256(found.variant.bytes(node, Redacted.value(token), loopVersion(said)))
+      const hash = yield* sha256Hex(found.variant.bytes(node, Redacted.value(token), loopVersion(said)))
       const made = new Rendered(node, hash, found.revision, inLine, target, found.variant, token, behind)
       if (rendered.size >= REMEMBERED && !rendered.has(node)) {
         for (const oldest of rendered.keys()) {

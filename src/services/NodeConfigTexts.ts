@@ -15,6 +15,7 @@ import { stringifyEither, type YamlValue } from "../mediamtx/Yaml.js"
 import type { ConfigPreview, ConfigRendererShape } from "./ConfigRenderer.js"
 import type { ConfigRevisionsError, ConfigRevisionsShape } from "./ConfigRevisions.js"
 import type { FleetDocument } from "./FleetDocument.js"
+import { sha256Hex } from "./internal/sha256Hex.js"
 import { NodeId } from "./NodeId.js"
 import type { NodeRecord } from "./NodeRegistry.js"
 
@@ -89,13 +90,6 @@ const read = (yaml: string): Fields =>
 /** What is shown of a config is plain data, as the config is. */
 const write = (config: unknown): string => Either.getOrElse(stringifyEither(config as YamlValue), () => "")
 
-const encoder = new TextEncoder()
-const sha256 = (text: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(text))),
-    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  )
-
 /** What the node would be given if a revision's config were in force. */
 const previewOf = (
   preview: NonNullable<ConfigRendererShape["preview"]>,
@@ -128,7 +122,7 @@ const find = (
       const preview = yield* previewOf(renderer.preview, record.id, config)
       if (preview === undefined) continue
       const text = yield* Effect.orElseSucceed(preview.render(record.id, record), () => undefined)
-      if (text !== undefined && (yield* sha256(text)) === hash) return { text, revision }
+      if (text !== undefined && (yield* sha256Hex(text)) === hash) return { text, revision }
     }
     return undefined
   })

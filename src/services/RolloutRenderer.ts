@@ -20,6 +20,7 @@ import { ConfigSourceError, type FleetConfig } from "./FleetConfig.js"
 import { FleetDocument } from "./FleetDocument.js"
 import { FleetState } from "./FleetState.js"
 import { hasTurn, planWaves, turnOf } from "./internal/rollout.js"
+import { sha256Hex } from "./internal/sha256Hex.js"
 import { NodeConfigs } from "./NodeConfigs.js"
 import { NodeId } from "./NodeId.js"
 import { type NodeRecord, NodeRegistry } from "./NodeRegistry.js"
@@ -78,7 +79,6 @@ interface Active {
 /** How a node that has its turn stands with the new config. `absent`: it is not there to say. */
 type Standing = { readonly _tag: "ok" | "pending" | "absent" } | ({ readonly _tag: "bad" } & RolloutFailure)
 
-const encoder = new TextEncoder()
 const textOf = (fleet: FleetConfig): string => JSON.stringify(documentOf(fleet))
 
 /** With the nodes whose own config was refused: they must not be given what is for all others after a restart. */
@@ -86,12 +86,6 @@ const Kept = Schema.parseJson(Schema.Struct({ document: FleetDocument, refused: 
 const decodeKept = Schema.decode(Kept)
 const keptText = (fleet: FleetConfig): string =>
   JSON.stringify({ document: documentOf(fleet), refused: [...(fleet.refused?.keys() ?? [])] })
-
-const sha256 = (text: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(text))),
-    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  )
 
 const isBehind = (error: unknown): error is RolloutBehind => error instanceof RolloutBehind
 
@@ -238,7 +232,7 @@ export const make = (
     const hashOf = Effect.fnUntraced(function* (fleet: FleetConfig) {
       const known = hashes.get(fleet)
       if (known !== undefined) return known
-      const hash = yield* sha256(textOf(fleet))
+      const hash = yield* sha256Hex(textOf(fleet))
       hashes.set(fleet, hash)
       return hash
     })
